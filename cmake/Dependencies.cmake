@@ -1,0 +1,46 @@
+# Every outside library, in one place: version met on Debian 12 and licence.
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET      # 5.1, LGPL/GPL as built by Debian
+  libavformat libavcodec libavutil libswscale libswresample libavfilter)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs calib3d)  # 4.6, Apache-2.0
+find_package(Eigen3 REQUIRED NO_MODULE)                # 3.4, MPL-2.0
+find_package(SQLiteCpp REQUIRED)                       # 3.2, MIT
+pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
+find_package(CLI11 REQUIRED)                           # 2.3, BSD-3
+find_package(spdlog REQUIRED)                          # 1.10, MIT
+find_package(fmt REQUIRED)                             # 9.1, MIT
+find_package(nlohmann_json REQUIRED)                   # 3.11, MIT
+pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)  # 3.3, MIT
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)       # 3.0, Apache-2.0
+find_package(GTest REQUIRED)                           # 1.12, BSD-3
+if(LIKENESS_TORCH)
+  find_package(Torch REQUIRED)                         # 1.13 or newer, BSD-3
+endif()
+
+add_library(likeness_flags INTERFACE)
+target_link_libraries(likeness_flags INTERFACE Threads::Threads)
+if(LIKENESS_ARCH AND NOT LIKENESS_SANITIZE)
+  target_compile_options(likeness_flags INTERFACE -march=${LIKENESS_ARCH})
+endif()
+if(LIKENESS_SANITIZE)
+  target_compile_options(likeness_flags INTERFACE
+    -fsanitize=${LIKENESS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(likeness_flags INTERFACE -fsanitize=${LIKENESS_SANITIZE})
+endif()
+if(LIKENESS_FUZZ)
+  target_compile_options(likeness_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+add_library(likeness_warnings INTERFACE)
+target_compile_options(likeness_warnings INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-psabi -Wno-missing-field-initializers)
+if(LIKENESS_WERROR)
+  target_compile_options(likeness_warnings INTERFACE -Werror)
+endif()

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// A project: a folder that explains itself. project.toml, project.db (SQLite, WAL), media/ facesets/
+// models/ voices/ outputs/ trash/ logs/ work/. Copying the folder copies the project.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "likeness/face/face.h"
+
+namespace likeness::project {
+
+enum class SubjectKind { kSynthetic, kLicensed, kPerson };
+const char* subject_kind_name(SubjectKind kind);
+SubjectKind subject_kind(const std::string& name);  ///< throws kUsage
+
+struct Subject {
+  std::string name;
+  SubjectKind kind = SubjectKind::kSynthetic;
+  std::string licence;      ///< reference to the licence document, for kLicensed (required there)
+  std::string declared_by;  ///< who declared it: user@host
+  std::string declared_at;  ///< ISO 8601 UTC
+};
+
+/// A media file as it was analysed. The file stays where it is; hash and path are kept.
+struct MediaRow {
+  int64_t id = 0;
+  std::string path, hash;
+  int64_t frames = 0;
+  nlohmann::json info;      ///< probe, cuts, damage, jitter
+  std::string analysis;     ///< hash of the analysis options; empty = not analysed
+};
+
+struct TrackRow {
+  int64_t media = 0;
+  int track = 0;
+  FrameIndex first = 0, last = 0;
+  int cluster = -1;
+  std::string subject;      ///< empty = not named
+  face::Embedding embedding{};
+};
+
+/// One finished or interrupted run of a task.
+struct JobRow {
+  int64_t id = 0;
+  std::string task, state, started_at, ended_at;  ///< state: running, done, failed, cancelled
+  nlohmann::json options, result;
+};
+
+/// Every call is one transaction; concurrent processes wait up to 10 s for each other.
+class Project {
+ public:
+  static Project create(const std::filesystem::path& folder);  ///< throws kUsage when it exists
+  static Project open(const std::filesystem::path& folder);    ///< throws kNotFound, kDamaged
+  ~Project();
+  Project(Project&&) noexcept;
+  const std::filesystem::path& folder() const;
+  std::string name() const;
+
+  void add_subject(const Subject& subject);
+  std::vector<Subject> subjects() const;
+  Subject subject(const std::string& name) const;  ///< throws kNotFound, and lists the known ones
+  void remove_subject(const std::string& name);
+
+  int64_t put_media(const MediaRow& row);          ///< insert or update by hash; gives the id
+  std::optional<MediaRow> media_by_hash(const std::string& hash) const;
+  std::vector<MediaRow> media() const;
+  /// Replaces all faces and tracks of a clip, except faces marked manual, in one transaction.
+  void put_faces(int64_t media, const std::vector<face::Face>& faces, const std::vector<TrackRow>& tracks);
+  std::vector<face::Face> faces(int64_t media, FrameIndex begin = 0, FrameIndex end = INT64_MAX) const;
+  std::vector<TrackRow> tracks(int64_t media) const;
+  void name_track(int64_t media, int track, const std::string& subject);
+  /// Manual correction: stored with manual = true.
+  void correct_face(int64_t media, const face::Face& face);
+
+  int64_t begin_job(const std::string& task, const nlohmann::json& options);
+  void end_job(int64_t id, const std::string& state, const nlohmann::json& result);
+  std::vector<JobRow> jobs() const;
+  nlohmann::json setting(const std::string& key) const;  ///< null when absent
+  void set_setting(const std::string& key, const nlohmann::json& value);
+
+  std::filesystem::path faceset_path(const std::string& subject) const;  ///< facesets/NAME.faces
+  std::filesystem::path model_folder(const std::string& model) const;    ///< models/NAME
+  std::filesystem::path work_folder(const std::string& key) const;       ///< work/KEY, chunk outputs
+  std::filesystem::path outputs_folder() const;
+  std::filesystem::path trash_folder() const;
+
+ private:
+  struct Impl;
+  explicit Project(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Names of subjects, models and projects: 1..64 of [a-z A-Z 0-9 _ . -], not starting with '.'.
+void check_name(const std::string& kind, const std::string& name);  ///< throws kUsage
+std::string now_utc();
+
+}  // namespace likeness::project
