@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// A project: a folder that explains itself. project.toml, project.db (SQLite, WAL), media/ facesets/
-// models/ voices/ outputs/ trash/ logs/ work/. Copying the folder copies the project.
+// A project: a folder that explains itself. project.toml, project.db (SQLite, WAL), media/
+// facesets/ models/ voices/ outputs/ trash/ logs/ work/. Copying the folder copies the project.
+//
+// Rules: everything throws likeness::Error. kDamaged when the database is not ours or broken, kIo
+// when the folder cannot be written, kNoSpace when the disk is full. Deleting means moving to
+// trash/. A Project may be used by several threads; calls are serialised.
 #pragma once
 
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "likeness/face/face.h"
 
@@ -31,8 +36,8 @@ struct MediaRow {
   int64_t id = 0;
   std::string path, hash;
   int64_t frames = 0;
-  nlohmann::json info;      ///< probe, cuts, damage, jitter
-  std::string analysis;     ///< hash of the analysis options; empty = not analysed
+  nlohmann::json info;   ///< probe, cuts, damage, jitter
+  std::string analysis;  ///< hash of the analysis options; empty = not analysed
 };
 
 struct TrackRow {
@@ -40,15 +45,24 @@ struct TrackRow {
   int track = 0;
   FrameIndex first = 0, last = 0;
   int cluster = -1;
-  std::string subject;      ///< empty = not named
+  std::string subject;  ///< empty = not named
   face::Embedding embedding{};
 };
 
 /// One finished or interrupted run of a task.
 struct JobRow {
   int64_t id = 0;
-  std::string task, state, started_at, ended_at;  ///< state: running, done, failed, cancelled
+  /// running, done, failed, cancelled; interrupted when it says running but its process is gone
+  std::string task, state, started_at, ended_at;
   nlohmann::json options, result;
+};
+
+/// Something that was deleted and can be brought back.
+struct TrashEntry {
+  std::string id;          ///< name of its folder in trash/
+  std::string kind, name;  ///< "subject" "ben", "faceset" "ben", "file" "out.mp4"
+  std::string original;    ///< path inside the project, empty when there was no file
+  std::string deleted_at;  ///< ISO 8601 UTC
 };
 
 /// Every call is one transaction; concurrent processes wait up to 10 s for each other.
@@ -58,22 +72,32 @@ class Project {
   static Project open(const std::filesystem::path& folder);    ///< throws kNotFound, kDamaged
   ~Project();
   Project(Project&&) noexcept;
+  Project& operator=(Project&&) noexcept;
   const std::filesystem::path& folder() const;
   std::string name() const;
+  /// project.toml as JSON: {"project": {...}, "swap": {...}}; tables named as tasks hold option
+  /// values.
+  nlohmann::json config() const;
+  /// Reads every page of the database; throws kDamaged.
+  void verify() const;
 
   void add_subject(const Subject& subject);
   std::vector<Subject> subjects() const;
   Subject subject(const std::string& name) const;  ///< throws kNotFound, and lists the known ones
+  /// To the trash, with its faceset; models made from it stay.
   void remove_subject(const std::string& name);
 
-  int64_t put_media(const MediaRow& row);          ///< insert or update by hash; gives the id
+  int64_t put_media(const MediaRow& row);  ///< insert or update by hash; gives the id
   std::optional<MediaRow> media_by_hash(const std::string& hash) const;
   std::vector<MediaRow> media() const;
   /// Replaces all faces and tracks of a clip, except faces marked manual, in one transaction.
-  void put_faces(int64_t media, const std::vector<face::Face>& faces, const std::vector<TrackRow>& tracks);
-  std::vector<face::Face> faces(int64_t media, FrameIndex begin = 0, FrameIndex end = INT64_MAX) const;
+  void put_faces(int64_t media, const std::vector<face::Face>& faces,
+                 const std::vector<TrackRow>& tracks);
+  std::vector<face::Face> faces(int64_t media, FrameIndex begin = 0,
+                                FrameIndex end = INT64_MAX) const;
   std::vector<TrackRow> tracks(int64_t media) const;
   void name_track(int64_t media, int track, const std::string& subject);
+  int64_t count_faces(int64_t media) const;
   /// Manual correction: stored with manual = true.
   void correct_face(int64_t media, const face::Face& face);
 
@@ -83,9 +107,17 @@ class Project {
   nlohmann::json setting(const std::string& key) const;  ///< null when absent
   void set_setting(const std::string& key, const nlohmann::json& value);
 
+  /// Moves a file or folder of the project to trash/ (any file system error leaves it where it
+  /// was).
+  TrashEntry move_to_trash(const std::filesystem::path& path, const std::string& kind,
+                           const std::string& name);
+  std::vector<TrashEntry> trash() const;  ///< newest first
+  /// Puts it back. Throws kNotFound, kUsage when something else is in its place now.
+  TrashEntry restore(const std::string& id);
+
   std::filesystem::path faceset_path(const std::string& subject) const;  ///< facesets/NAME.faces
   std::filesystem::path model_folder(const std::string& model) const;    ///< models/NAME
-  std::filesystem::path work_folder(const std::string& key) const;       ///< work/KEY, chunk outputs
+  std::filesystem::path work_folder(const std::string& key) const;  ///< work/KEY, chunk outputs
   std::filesystem::path outputs_folder() const;
   std::filesystem::path trash_folder() const;
 

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Faces and tracks of a clip. Arrays are stored as little-endian float32 blobs, bit-exact.
+#include <bit>
+#include <cstring>
+
+#include "likeness/base/error.h"
+#include "likeness/project/project_impl.h"
+
+namespace likeness::project {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "blobs are little-endian");
+static_assert(sizeof(Point3) == 12 && sizeof(face::Points) == face::kPoints * 12);
+
+using Floats = std::vector<float>;
+
+Floats pose_floats(const face::HeadPose& p) {
+  Floats f(p.rotation.begin(), p.rotation.end());
+  for (float v : {p.scale_px_per_cm, p.translation_px.x, p.translation_px.y, p.translation_z_px,
+                  p.yaw_rad, p.pitch_rad, p.roll_rad})
+    f.push_back(v);
+  return f;
+}
+face::HeadPose pose_of(const Floats& f) {
+  face::HeadPose p;
+  std::copy_n(f.begin(), 9, p.rotation.begin());
+  p.scale_px_per_cm = f[9];
+  p.translation_px = {f[10], f[11]};
+  p.translation_z_px = f[12];
+  p.yaw_rad = f[13];
+  p.pitch_rad = f[14];
+  p.roll_rad = f[15];
+  return p;
+}
+
+void bind_floats(SQLite::Statement& q, int index, const float* data, size_t count) {
+  q.bind(index, static_cast<const void*>(data), static_cast<int>(count * sizeof(float)));
+}
+/// Copies a blob of exactly `count` floats; another size means damage.
+void read_floats(const SQLite::Column& column, void* to, size_t count) {
+  if (column.getBytes() != static_cast<int>(count * sizeof(float)))
+    throw Error(ErrorCode::kDamaged,
+                "a stored face has " + std::to_string(column.getBytes()) + " bytes instead of " +
+                    std::to_string(count * sizeof(float)),
+                "run extract again with --again");
+  std::memcpy(to, column.getBlob(), count * sizeof(float));
+}
+
+constexpr const char* kInsertFace =
+    "INSERT OR REPLACE INTO faces (media, frame, track, manual, presence, x0, y0, x1, y1, points, "
+    "pose, quality, "
+    "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f) {
+  q.bind(1, media);
+  q.bind(2, f.frame);
+  q.bind(3, f.track);
+  q.bind(4, f.manual ? 1 : 0);
+  q.bind(5, f.presence);
+  q.bind(6, f.box.x0);
+  q.bind(7, f.box.y0);
+  q.bind(8, f.box.x1);
+  q.bind(9, f.box.y1);
+  bind_floats(q, 10, &f.points[0].x, f.points.size() * 3);
+  Floats pose = pose_floats(f.pose);
+  bind_floats(q, 11, pose.data(), pose.size());
+  const float quality[] = {f.quality.sharpness, f.quality.size_px, f.quality.exposure,
+                           f.quality.occlusion};
+  bind_floats(q, 12, quality, 4);
+  if (f.has_embedding)
+    bind_floats(q, 13, f.embedding.data(), f.embedding.size());
+  else
+    q.bind(13);
+}
+
+face::Face face_row(SQLite::Statement& q) {
+  face::Face f;
+  f.frame = q.getColumn(0).getInt64();
+  f.track = q.getColumn(1).getInt();
+  f.manual = q.getColumn(2).getInt() != 0;
+  auto real = [&](int i) { return static_cast<float>(q.getColumn(i).getDouble()); };
+  f.presence = real(3);
+  f.box = {real(4), real(5), real(6), real(7)};
+  read_floats(q.getColumn(8), f.points.data(), f.points.size() * 3);
+  Floats pose(16);
+  read_floats(q.getColumn(9), pose.data(), pose.size());
+  f.pose = pose_of(pose);
+  float quality[4];
+  read_floats(q.getColumn(10), quality, 4);
+  f.quality = {quality[0], quality[1], quality[2], quality[3]};
+  if (!q.getColumn(11).isNull()) {
+    f.has_embedding = true;
+    read_floats(q.getColumn(11), f.embedding.data(), f.embedding.size());
+  }
+  return f;
+}
+constexpr const char* kFaceColumns =
+    "SELECT frame, track, manual, presence, x0, y0, x1, y1, points, pose, quality, embedding FROM "
+    "faces ";
+
+struct ManualFace {
+  int64_t rowid;
+  FrameIndex frame;
+  int track;
+  Box box;
+};
+std::vector<ManualFace> manual_faces(SQLite::Database& db, int64_t media) {
+  std::vector<ManualFace> out;
+  SQLite::Statement q(
+      db, "SELECT rowid, frame, track, x0, y0, x1, y1 FROM faces WHERE media = ? AND manual = 1");
+  q.bind(1, media);
+  while (q.executeStep()) {
+    auto real = [&](int i) { return static_cast<float>(q.getColumn(i).getDouble()); };
+    out.push_back({q.getColumn(0).getInt64(),
+                   q.getColumn(1).getInt64(),
+                   q.getColumn(2).getInt(),
+                   {real(3), real(4), real(5), real(6)}});
+  }
+  return out;
+}
+
+void insert_tracks(SQLite::Database& db, int64_t media, const std::vector<TrackRow>& tracks) {
+  SQLite::Statement q(db,
+                      "INSERT INTO tracks (media, track, first, last, cluster, subject, embedding) "
+                      "VALUES (?, ?, ?, ?, ?, ?, ?)");
+  for (const TrackRow& t : tracks) {
+    q.bind(1, media);
+    q.bind(2, t.track);
+    q.bind(3, t.first);
+    q.bind(4, t.last);
+    q.bind(5, t.cluster);
+    q.bind(6, t.subject);
+    bind_floats(q, 7, t.embedding.data(), t.embedding.size());
+    q.exec();
+    q.reset();
+  }
+}
+
+}  // namespace
+
+void Project::put_faces(int64_t media, const std::vector<face::Face>& faces,
+                        const std::vector<TrackRow>& tracks) {
+  impl_->write([&](SQLite::Database& db) {
+    std::vector<ManualFace> manual = manual_faces(db, media);
+    for (const char* sql : {"DELETE FROM faces WHERE media = ? AND manual = 0",
+                            "DELETE FROM tracks WHERE media = ?"}) {
+      SQLite::Statement q(db, sql);
+      q.bind(1, media);
+      q.exec();
+    }
+    insert_tracks(db, media, tracks);
+    // A corrected face stands for the detected one at its place; it takes over the new track
+    // number.
+    SQLite::Statement retrack(db, "UPDATE faces SET track = ? WHERE rowid = ?");
+    SQLite::Statement insert(db, kInsertFace);
+    for (const face::Face& f : faces) {
+      bool replaced = false;
+      for (ManualFace& m : manual) {
+        if (m.frame != f.frame || intersection_over_union(m.box, f.box) < 0.4f) continue;
+        replaced = true;
+        if (m.track == f.track) continue;
+        m.track = f.track;
+        retrack.bind(1, f.track);
+        retrack.bind(2, m.rowid);
+        retrack.exec();
+        retrack.reset();
+      }
+      if (replaced) continue;
+      bind_face(insert, media, f);
+      insert.exec();
+      insert.reset();
+      insert.clearBindings();
+    }
+  });
+}
+
+std::vector<face::Face> Project::faces(int64_t media, FrameIndex begin, FrameIndex end) const {
+  std::vector<face::Face> out;
+  impl_->read([&](SQLite::Database& db) {
+    SQLite::Statement q(db,
+                        std::string(kFaceColumns) +
+                            "WHERE media = ? AND frame >= ? AND frame < ? ORDER BY frame, track");
+    q.bind(1, media);
+    q.bind(2, begin);
+    q.bind(3, end);
+    while (q.executeStep()) out.push_back(face_row(q));
+  });
+  return out;
+}
+
+int64_t Project::count_faces(int64_t media) const {
+  int64_t n = 0;
+  impl_->read([&](SQLite::Database& db) {
+    SQLite::Statement q(db, "SELECT count(*) FROM faces WHERE media = ?");
+    q.bind(1, media);
+    q.executeStep();
+    n = q.getColumn(0).getInt64();
+  });
+  return n;
+}
+
+std::vector<TrackRow> Project::tracks(int64_t media) const {
+  std::vector<TrackRow> out;
+  impl_->read([&](SQLite::Database& db) {
+    SQLite::Statement q(
+        db,
+        "SELECT track, first, last, cluster, subject, embedding FROM tracks WHERE media = ? "
+        "ORDER BY track");
+    q.bind(1, media);
+    while (q.executeStep()) {
+      TrackRow t;
+      t.media = media;
+      t.track = q.getColumn(0).getInt();
+      t.first = q.getColumn(1).getInt64();
+      t.last = q.getColumn(2).getInt64();
+      t.cluster = q.getColumn(3).getInt();
+      t.subject = q.getColumn(4).getString();
+      read_floats(q.getColumn(5), t.embedding.data(), t.embedding.size());
+      out.push_back(std::move(t));
+    }
+  });
+  return out;
+}
+
+void Project::name_track(int64_t media, int track, const std::string& subject) {
+  impl_->write([&](SQLite::Database& db) {
+    SQLite::Statement q(db, "UPDATE tracks SET subject = ? WHERE media = ? AND track = ?");
+    q.bind(1, subject);
+    q.bind(2, media);
+    q.bind(3, track);
+    if (q.exec() == 0)
+      throw Error(ErrorCode::kNotFound,
+                  "clip " + std::to_string(media) + " has no track " + std::to_string(track),
+                  "list the tracks with: likeness project show PROJECT");
+  });
+}
+
+void Project::correct_face(int64_t media, const face::Face& face) {
+  face::Face f = face;
+  f.manual = true;
+  impl_->write([&](SQLite::Database& db) {
+    SQLite::Statement q(db, kInsertFace);
+    bind_face(q, media, f);
+    q.exec();
+  });
+}
+
+}  // namespace likeness::project
