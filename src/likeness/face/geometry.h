@@ -34,7 +34,8 @@ enum class Part { kLeftEye, kRightEye, kLips, kInnerMouth, kLeftBrow, kRightBrow
 const std::vector<int>& part_outline(Part part);
 
 enum class CropType { kHalf, kFull, kWhole, kHead };
-CropType crop_type(const std::string& name);
+CropType crop_type(const std::string& name);  ///< "half", "full", "whole", "head"; throws kUsage
+std::string crop_type_name(CropType type);
 /// Similarity transform crop_from_image: Umeyama on stable points to the mean face, padding by type as
 /// DeepFaceLab's faces (half 0, full 0.211, whole 0.40, head 0.70).
 Affine2 crop_from_image(const Points& points, CropType type, int size_px);
