@@ -17,7 +17,12 @@ namespace likeness::face {
 namespace {
 
 constexpr std::array<int, 7> kHalfWindows = {1, 2, 3, 4, 6, 8, 11};
-constexpr float kGamma = 1.6f;  ///< width of the confidence intervals in noise standard deviations
+
+// Width of the confidence intervals in noise standard deviations; the values that bring velocity
+// and acceleration of the landmarks closest to the exact ones of shared/performers.
+constexpr float kGammaRigid = 4.8f;
+constexpr float kGammaSteady = 4.8f;  ///< brows, nose, cheeks, jaw
+constexpr float kGammaQuick = 2.4f;   ///< eyes and mouth
 
 /// Channels that move together: values[t * channels + c], all in comparable units.
 struct Signal {
@@ -114,12 +119,13 @@ bool disagrees(const std::vector<float>& narrow, const std::vector<float>& wide,
   double sum = 0;
   for (size_t c = 0; c < wide.size(); ++c)
     sum += (wide[c] - narrow[c]) * static_cast<double>(wide[c] - narrow[c]);
-  return sum > kGamma * kGamma * variance * static_cast<double>(wide.size());
+  return sum > variance * static_cast<double>(wide.size());
 }
 
-Signal smooth_signal(const Signal& signal, float noise, FitTable& table) {
+/// `tolerance`: half-width of the confidence interval of one sample, in the signal's units.
+Signal smooth_signal(const Signal& signal, float tolerance, FitTable& table) {
   Signal out = signal;
-  if (noise <= 0) return out;
+  if (tolerance <= 0) return out;
   std::array<std::vector<float>, kHalfWindows.size()> fits;
   for (int t = 0; t < signal.frames; ++t) {
     const int before = t, after = signal.frames - 1 - t;
@@ -130,7 +136,7 @@ Signal smooth_signal(const Signal& signal, float noise, FitTable& table) {
       bool stop = false;
       for (size_t v = 0; v < w && !stop; ++v) {
         const double variance =
-            noise * noise *
+            tolerance * tolerance *
             table.difference_variance(kHalfWindows[v], kHalfWindows[w], before, after);
         stop = variance > 0 && disagrees(fits[v], fits[w], variance);
       }
@@ -143,8 +149,12 @@ Signal smooth_signal(const Signal& signal, float noise, FitTable& table) {
 }
 
 /// Points that move together, so that a window is chosen for the lids and not for the whole face.
-const std::vector<std::vector<int>>& regions() {
-  static const std::vector<std::vector<int>> groups = [] {
+struct Region {
+  std::vector<int> points;
+  float gamma;
+};
+const std::vector<Region>& regions() {
+  static const std::vector<Region> groups = [] {
     const auto& position = canonical_face().position_cm;
     enum {
       kLeftEye,
@@ -158,7 +168,10 @@ const std::vector<std::vector<int>>& regions() {
       kRest,
       kCount
     };
-    std::vector<std::vector<int>> out(kCount);
+    std::vector<Region> out(kCount);
+    for (int r = 0; r < kCount; ++r)
+      out[r].gamma =
+          r == kJaw || r == kLeftBrow || r == kRightBrow || r == kRest ? kGammaSteady : kGammaQuick;
     const auto near_outline = [&](Part part, int i, float reach_cm) {
       for (int j : part_outline(part))
         if (std::hypot(position[i].x - position[j].x, position[i].y - position[j].y) < reach_cm)
@@ -167,23 +180,23 @@ const std::vector<std::vector<int>>& regions() {
     };
     for (int i = 0; i < kMeshPoints; ++i) {
       if (near_outline(Part::kLips, i, 0.6f) || near_outline(Part::kInnerMouth, i, 0.6f))
-        out[kMouth].push_back(i);
+        out[kMouth].points.push_back(i);
       else if (near_outline(Part::kLeftEye, i, 0.5f))
-        out[kLeftEye].push_back(i);
+        out[kLeftEye].points.push_back(i);
       else if (near_outline(Part::kRightEye, i, 0.5f))
-        out[kRightEye].push_back(i);
+        out[kRightEye].points.push_back(i);
       else if (near_outline(Part::kLeftBrow, i, 0.5f))
-        out[kLeftBrow].push_back(i);
+        out[kLeftBrow].points.push_back(i);
       else if (near_outline(Part::kRightBrow, i, 0.5f))
-        out[kRightBrow].push_back(i);
+        out[kRightBrow].points.push_back(i);
       else if (position[i].y < position[61].y + 1.f)
-        out[kJaw].push_back(i);
+        out[kJaw].points.push_back(i);
       else
-        out[kRest].push_back(i);
+        out[kRest].points.push_back(i);
     }
     // The refined net lists the right iris first (468..472), then the left one.
     for (int i = 0; i < 5; ++i)
-      out[kRightIris].push_back(468 + i), out[kLeftIris].push_back(473 + i);
+      out[kRightIris].points.push_back(468 + i), out[kLeftIris].points.push_back(473 + i);
     return out;
   }();
   return groups;
@@ -271,16 +284,17 @@ std::vector<Points> smooth_track(const std::vector<Points>& track, float strengt
   }
   FitTable table;
   const auto [rotation, place] = rigid_signals(poses);
-  const Signal smooth_rotation = smooth_signal(rotation, strength * noise_of(rotation), table);
-  const Signal smooth_place = smooth_signal(place, strength * noise_of(place), table);
+  const Signal smooth_rotation =
+      smooth_signal(rotation, strength * kGammaRigid * noise_of(rotation), table);
+  const Signal smooth_place = smooth_signal(place, strength * kGammaRigid * noise_of(place), table);
   const auto smooth_poses = poses_of(smooth_rotation, smooth_place, poses[0].scale_px_per_cm);
 
   // Talking moves the mouth in most frames, so its own differences are not noise alone.
-  const float steady_noise = noise_of(gather(shapes, regions().back()));
-  for (const auto& points : regions()) {
+  const float steady_noise = noise_of(gather(shapes, regions().back().points));
+  for (const auto& [points, gamma] : regions()) {
     const Signal shape = gather(shapes, points);
     const float noise = std::min(noise_of(shape), 1.5f * steady_noise);
-    scatter(smooth_signal(shape, strength * noise, table), points, shapes);
+    scatter(smooth_signal(shape, strength * gamma * noise, table), points, shapes);
   }
   std::vector<Points> out;
   for (size_t t = 0; t < track.size(); ++t)
