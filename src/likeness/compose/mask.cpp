@@ -136,7 +136,7 @@ struct Envelope {
 float distance_to_edge(const ImageF& coverage, int x, int y, int qx, int qy) {
   float best = detail::kNoEdge;
   const int sx = qx >= x ? 1 : -1, sy = qy >= y ? 1 : -1;
-  const int steps[6][2] = {{0, 0}, {sx, 0}, {0, sy}, {sx, sy}, {-sx, sy}, {sx, -sy}};
+  const int steps[3][2] = {{0, 0}, {sx, 0}, {0, sy}};
   for (const auto& step : steps) {
     const int cx = qx + step[0], cy = qy + step[1];
     if (cx < 0 || cy < 0 || cx >= coverage.width || cy >= coverage.height) continue;
