@@ -36,6 +36,7 @@ struct VideoInfo {
   int64_t frame_count = 0;  ///< estimate from the container; exact after index() or a full read
   double duration_s = 0;
   int bit_depth = 8;
+  Rational sample_aspect{1, 1};  ///< shape of a pixel, width : height; upright
   std::string codec, pixel_format, container;
   ColorTags color;
   int rotation_deg = 0;  ///< that was in the file and is applied
@@ -65,6 +66,7 @@ class Frame {
   int width() const;
   int height() const;
   int bit_depth() const;
+  ColorTags color() const;
   bool empty() const { return !native_; }
 
   /// Region as RGB float in [0,1] (values outside may occur and are kept). Chroma is upsampled
@@ -126,6 +128,9 @@ struct WriterOptions {
   std::string preset = "faster";   ///< x264 / x265 speed preset
   bool hardware = false;        ///< use a hardware encoder when one works, else the software one
   int bit_depth = 0;            ///< 0 = as the source (where the codec can)
+  /// source, 420, 422, 444. `source` keeps what the frames have; RGB becomes 420 in h264 / h265. Many
+  /// players open only 420: set it for files made from Frame::from_rgb8 (which are 444).
+  std::string chroma = "source";
   int threads = 0;
   std::string profile;          ///< ProRes: proxy, lt, standard, hq (default), 4444
 };

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/media/image_folder.h"
+
+#include <algorithm>
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/error.h"
+
+namespace fs = std::filesystem;
+
+namespace likeness::media {
+namespace {
+
+bool only_numbered_images(const fs::path& folder, const std::string& extension) {
+  std::error_code ec;
+  for (const auto& entry : fs::directory_iterator(folder, ec)) {
+    std::string stem = entry.path().stem().string();
+    bool digits = stem.size() == 8 && std::all_of(stem.begin(), stem.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (!digits || entry.path().extension() != extension || !entry.is_regular_file(ec)) return false;
+  }
+  return !ec;
+}
+
+}  // namespace
+
+ImageFolderWriter::ImageFolderWriter(const fs::path& folder, const std::string& kind)
+    : folder_(folder.has_filename() ? folder : folder.parent_path()), kind_(kind) {
+  std::error_code ec;
+  bool exists = fs::exists(folder_, ec);
+  if (exists && (!fs::is_directory(folder_, ec) || !only_numbered_images(folder_, "." + kind_)))
+    throw Error(ErrorCode::kUsage, folder_.string() + " exists and holds other things than numbered images",
+                "name a new folder for the images");
+  temporary_ = temporary_name(folder_);
+  fs::remove_all(temporary_, ec);
+  fs::create_directories(temporary_, ec);
+  if (ec) throw_errno(ec.value(), "cannot make folder " + temporary_.string());
+}
+
+ImageFolderWriter::~ImageFolderWriter() {
+  std::error_code ec;
+  if (!finished_) fs::remove_all(temporary_, ec);
+}
+
+fs::path ImageFolderWriter::next_name() {
+  char name[32];
+  snprintf(name, sizeof name, "%08lld.%s", static_cast<long long>(count_++), kind_.c_str());
+  return temporary_ / name;
+}
+
+void ImageFolderWriter::write(const Frame& frame) {
+  LIKENESS_REQUIRE(!frame.empty());
+  if (kind_ == "tiff") write_image16(next_name(), frame.rgb_float());
+  else write_image(next_name(), frame.rgb8());
+}
+
+void ImageFolderWriter::add_copy(const fs::path& image) {
+  std::error_code ec;
+  fs::path to = next_name();
+  fs::create_hard_link(image, to, ec);
+  if (!ec) return;
+  fs::copy_file(image, to, ec);
+  if (ec) throw_errno(ec.value(), "cannot write " + to.string());
+}
+
+void ImageFolderWriter::finish() {
+  if (count_ == 0)
+    throw Error(ErrorCode::kUsage, "no frame was written to " + folder_.string(), "check the input and its range");
+  std::error_code ec;
+  fs::path old;
+  if (fs::exists(folder_, ec)) {
+    old = temporary_;
+    old += ".old";
+    fs::remove_all(old, ec);
+    fs::rename(folder_, old, ec);
+    if (ec) throw_errno(ec.value(), "cannot replace " + folder_.string());
+  }
+  commit_file(temporary_, folder_);
+  finished_ = true;
+  if (!old.empty()) fs::remove_all(old, ec);
+}
+
+}  // namespace likeness::media
