@@ -20,6 +20,7 @@ struct AnalysisOptions {
   int max_faces = 8;
   double smooth = 1.0;         ///< landmark smoothing, 0 = off
   bool attention = true;
+  bool quality = true;         ///< measure sharpness, exposure, occlusion
   double scene_threshold = 0.35;  ///< histogram distance that counts as a cut
 };
 template <typename V>
@@ -31,6 +32,7 @@ void visit(AnalysisOptions& o, V&& f) {
   f("max_faces", o.max_faces, I{.help = "most faces to keep in a frame", .min = 1, .max = 64});
   f("smooth", o.smooth, I{.help = "landmark smoothing (0 = off)", .min = 0, .max = 4});
   f("attention", o.attention, I{.help = "use the finer net for eyes and lips"});
+  f("quality", o.quality, I{.help = "measure sharpness, exposure and occlusion", .level = OptionLevel::kAdvanced});
   f("scene_threshold", o.scene_threshold, I{.help = "histogram change that counts as a cut", .min = 0.01, .max = 2, .level = OptionLevel::kAdvanced});
 }
 
@@ -52,11 +54,26 @@ struct ClipAnalysis {
   float jitter_before_pct = 0, jitter_after_pct = 0;
 };
 
-/// Called per frame while its pixels are at hand (raw points, before smoothing), in frame order.
+/// Called per frame while its pixels are at hand (raw points, before smoothing; quality and embeddings
+/// are there), in frame order, from one thread that is not the caller's. What it throws reaches the
+/// caller of the analysis.
 using FrameVisitor = std::function<void(const media::Frame&, const std::vector<Face>&)>;
+/// Frames [first, first + count) of a clip; count < 0 = to the end. Memory grows with the number of
+/// faces kept (about 8 KB each): go through films in ranges.
+struct ClipRange {
+  FrameIndex first = 0;
+  int64_t count = -1;
+};
+/// The same result whatever the number of threads. Damage in the file is reported in `damage`, and the
+/// frames that can be read are analysed. Throws what probe() throws, kCancelled.
 ClipAnalysis analyse_clip(const std::filesystem::path& path, const FaceNets& nets,
                           const AnalysisOptions& options, Progress& progress, const Cancel& cancel,
-                          const FrameVisitor& visitor = {});
+                          const FrameVisitor& visitor = {}, const ClipRange& range = {});
+/// Photos: each its own scene and nothing smoothed; frame i is photos[i]. One that cannot be read is
+/// reported in `damage` (time_s = its number) and passed over. info is the first photo's.
+ClipAnalysis analyse_photos(const std::vector<std::filesystem::path>& photos, const FaceNets& nets,
+                            const AnalysisOptions& options, Progress& progress, const Cancel& cancel,
+                            const FrameVisitor& visitor = {});
 
 /// Agglomerative clustering by mean embedding, distance threshold 0.5; fills `cluster`.
 void cluster_tracks(std::vector<Track>& tracks, float threshold = 0.5f);
