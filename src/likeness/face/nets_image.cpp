@@ -2,6 +2,7 @@
 #include "likeness/face/nets_image.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "likeness/base/error.h"
@@ -9,29 +10,44 @@
 namespace likeness::face {
 namespace {
 
-/// Adds the bilinear sample at continuous (x, y) to rgb.
-inline void add_sample(const Image8& image, float x, float y, float rgb[3]) {
-  const float px = x - 0.5f, py = y - 0.5f;  // pixel centres lie at half coordinates
-  const float fx = std::floor(px), fy = std::floor(py);
-  const int x0 = static_cast<int>(fx), y0 = static_cast<int>(fy);
-  const float wx = px - fx, wy = py - fy;
-  if (x0 >= 0 && y0 >= 0 && x0 + 1 < image.width && y0 + 1 < image.height) {
-    const uint8_t* a = image.row(y0) + 3 * static_cast<ptrdiff_t>(x0);
-    const uint8_t* b = a + 3 * static_cast<ptrdiff_t>(image.width);
-    const float w00 = (1 - wx) * (1 - wy), w01 = wx * (1 - wy), w10 = (1 - wx) * wy, w11 = wx * wy;
-    for (int c = 0; c < 3; ++c) rgb[c] += a[c] * w00 + a[3 + c] * w01 + b[c] * w10 + b[3 + c] * w11;
-    return;
-  }
-  if (x0 < -1 || y0 < -1 || x0 >= image.width || y0 >= image.height) return;
+typedef float Float4 __attribute__((vector_size(16)));
+typedef int32_t Int4 __attribute__((vector_size(16)));
+
+inline Float4 load_pixel(const uint8_t* p) {  // reads one byte beyond the pixel
+  int32_t bytes;
+  std::memcpy(&bytes, p, sizeof bytes);
+  const Int4 lanes = (Int4{bytes, bytes, bytes, bytes} >> Int4{0, 8, 16, 24}) & 255;
+  return __builtin_convertvector(lanes, Float4);
+}
+
+/// Bilinear sample of a pixel near or beyond the edge.
+Float4 edge_sample(const Image8& image, int x0, int y0, float wx, float wy) {
+  Float4 sum = {};
   for (int dy = 0; dy < 2; ++dy) {
     for (int dx = 0; dx < 2; ++dx) {
       const int sx = x0 + dx, sy = y0 + dy;
       if (sx < 0 || sy < 0 || sx >= image.width || sy >= image.height) continue;
       const float w = (dx ? wx : 1 - wx) * (dy ? wy : 1 - wy);
       const uint8_t* p = image.row(sy) + 3 * static_cast<ptrdiff_t>(sx);
-      for (int c = 0; c < 3; ++c) rgb[c] += p[c] * w;
+      for (int c = 0; c < 3; ++c) sum[c] += p[c] * w;
     }
   }
+  return sum;
+}
+
+/// Bilinear sample at (px, py), counted from the centre of the top left pixel; three lanes are
+/// used.
+inline Float4 sample(const Image8& image, float px, float py) {
+  const float fx = std::floor(px), fy = std::floor(py);
+  const int x0 = static_cast<int>(fx), y0 = static_cast<int>(fy);
+  const float wx = px - fx, wy = py - fy;
+  if (x0 < 0 || y0 < 0 || x0 + 2 >= image.width || y0 + 1 >= image.height) [[unlikely]]
+    return edge_sample(image, x0, y0, wx, wy);
+  const uint8_t* a = image.data.data() + 3 * (static_cast<ptrdiff_t>(y0) * image.width + x0);
+  const uint8_t* b = a + 3 * static_cast<ptrdiff_t>(image.width);
+  const Float4 top = load_pixel(a) * (1 - wx) + load_pixel(a + 3) * wx;
+  const Float4 bottom = load_pixel(b) * (1 - wx) + load_pixel(b + 3) * wx;
+  return top * (1 - wy) + bottom * wy;
 }
 
 }  // namespace
@@ -45,21 +61,21 @@ void sample_crop(const Image8& image, const Affine2& image_from_crop, int width,
   const int n = std::clamp(static_cast<int>(std::lround(shrink)), 1, 4);
   const auto& m = image_from_crop.m;
   const float step = 1.f / static_cast<float>(n), weight = norm.scale * step * step;
-  // Far outside, coordinates would not fit an int; nothing is seen there anyway.
-  const float limit = 1e6f;
+  const float w = static_cast<float>(image.width) + 2, h = static_cast<float>(image.height) + 2;
   for (int y = 0; y < height; ++y) {
     float* to = out.data() + static_cast<ptrdiff_t>(y) * width * 3;
     for (int x = 0; x < width; ++x, to += 3) {
-      float rgb[3] = {0, 0, 0};
+      Float4 sum = {};
       for (int j = 0; j < n; ++j) {
         const float cy = static_cast<float>(y) + (static_cast<float>(j) + 0.5f) * step;
         for (int i = 0; i < n; ++i) {
           const float cx = static_cast<float>(x) + (static_cast<float>(i) + 0.5f) * step;
-          const float ix = m[0] * cx + m[1] * cy + m[2], iy = m[3] * cx + m[4] * cy + m[5];
-          if (std::fabs(ix) < limit && std::fabs(iy) < limit) add_sample(image, ix, iy, rgb);
+          const float px = m[0] * cx + m[1] * cy + m[2] - 0.5f;  // pixel centres lie at halves
+          const float py = m[3] * cx + m[4] * cy + m[5] - 0.5f;
+          if (px > -2 && py > -2 && px < w && py < h) sum += sample(image, px, py);
         }
       }
-      for (int c = 0; c < 3; ++c) to[c] = rgb[c] * weight - norm.mean[c] * norm.scale;
+      for (int c = 0; c < 3; ++c) to[c] = sum[c] * weight - norm.mean[c] * norm.scale;
     }
   }
 }

@@ -2,7 +2,7 @@
 // What the executor makes of a graph before the first run. Internal to the module.
 #pragma once
 
-#include <memory>
+#include <string>
 #include <vector>
 
 #include "likeness/tensor/graph.h"
@@ -46,7 +46,13 @@ struct Plan {
   int64_t multiply_adds = 0;
 };
 
-/// Throws kUnsupported, kDamaged.
+inline constexpr int64_t kMaxValueFloats = 1 << 26;
+[[noreturn]] void plan_damaged(const std::string& why);
+[[noreturn]] void plan_unsupported(const std::string& why);
+
+/// One step per node, unfused, shapes checked. Throws kUnsupported, kDamaged.
+Plan plan_steps(const Graph& graph);
+/// Ready to run. Throws kUnsupported, kDamaged.
 Plan make_plan(const Graph& graph);
 
 }  // namespace likeness::tensor
