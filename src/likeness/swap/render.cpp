@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/swap/render.h"
+
+#include <algorithm>
+#include <opencv2/imgproc.hpp>
+#include <torch/torch.h>
+
+#include "likeness/base/error.h"
+#include "likeness/base/threads.h"
+#include "likeness/compose/compose.h"
+#include "likeness/face/geometry.h"
+#include "likeness/face/mesh_warp.h"
+#include "likeness/nets/precision.h"
+#include "likeness/swap/occlusion.h"
+#include "likeness/train/appearance.h"
+#include "likeness/train/trainer.h"
+
+namespace likeness::swap {
+namespace {
+
+using train::Appearance;
+
+/// What a network made, laid into a rectangle of the frame.
+struct Layer {
+  Rect region;
+  ImageF rgb, mask;
+};
+
+torch::Tensor to_tensor(const ImageF& image) {
+  auto t = torch::from_blob(const_cast<float*>(image.data.data()), {1, image.height, image.width, image.channels},
+                            torch::kFloat32);
+  return t.permute({0, 3, 1, 2});  // already channels-last
+}
+
+ImageF to_image(const torch::Tensor& tensor) {
+  auto t = tensor.detach().to(torch::kCPU, torch::kFloat32).squeeze(0).permute({1, 2, 0}).contiguous();
+  ImageF out(static_cast<int>(t.size(1)), static_cast<int>(t.size(0)), static_cast<int>(t.size(2)));
+  std::copy_n(t.data_ptr<float>(), out.data.size(), out.data.data());
+  return out;
+}
+
+Rect box_of(const face::Points& points, float grow, int width, int height) {
+  Box box{1e9f, 1e9f, -1e9f, -1e9f};
+  for (int i = 0; i < face::kMeshPoints; ++i) {
+    box.x0 = std::min(box.x0, points[i].x), box.y0 = std::min(box.y0, points[i].y);
+    box.x1 = std::max(box.x1, points[i].x), box.y1 = std::max(box.y1, points[i].y);
+  }
+  return clip_rect(box, grow * std::max(box.width(), box.height()) + 4, width, height);
+}
+
+face::Points moved(face::Points points, float dx, float dy) {
+  for (auto& p : points) p.x += dx, p.y += dy;
+  return points;
+}
+
+float face_width(const face::Points& points) { return std::hypot(points[454].x - points[234].x, points[454].y - points[234].y); }
+
+bool finite(const face::Points& points) {
+  for (const auto& p : points)
+    if (!std::isfinite(p.x) || !std::isfinite(p.y) || !std::isfinite(p.z)) return false;
+  return true;
+}
+
+ImageF outline_mask(const Rect& region, const face::Points& points, face::Part part) {
+  std::vector<Point2> polygon;
+  for (int i : face::part_outline(part))
+    polygon.push_back({points[i].x - region.x0, points[i].y - region.y0});
+  return compose::polygon_mask(region.width(), region.height(), polygon);
+}
+
+}  // namespace
+
+struct Renderer::Impl {
+  SwapOptions options;
+  train::LoadedModel model;
+  torch::Device device{torch::kCPU};
+  bool mesh = false;
+  Appearance appearance;
+  face::CropType crop_type = face::CropType::kWhole;
+
+  nets::FaceOutput run(const ImageF& image, const ImageF* base) const {
+    torch::NoGradGuard no_grad;
+    nets::FaceBatch batch;
+    batch.image = to_tensor(image).to(device);
+    if (base) batch.base = to_tensor(*base).to(device);
+    return model.net->swap(batch);
+  }
+
+  /// Mesh space: unwrap, predict, relight, wrap onto the identity's shape.
+  Layer mesh_layer(const media::Frame& frame, const face::Face& f, Generated* generated) const {
+    face::Points shaped = appearance.identity_points(f.points);
+    float s = static_cast<float>(options.shape);
+    for (int i = 0; i < face::kPoints; ++i) {
+      shaped[i].x = f.points[i].x + s * (shaped[i].x - f.points[i].x);
+      shaped[i].y = f.points[i].y + s * (shaped[i].y - f.points[i].y);
+      shaped[i].z = f.points[i].z + s * (shaped[i].z - f.points[i].z);
+    }
+    Rect source = box_of(f.points, 0.12f, frame.width(), frame.height());
+    face::FrameMap map = face::map_frame(shaped, appearance.layout(), frame.width(), frame.height());
+    if (source.empty() || map.region.empty()) return {};
+    auto seen = appearance.analyse(frame.rgb_float(source),
+                                   moved(f.points, static_cast<float>(-source.x0), static_cast<float>(-source.y0)), 1);
+    ImageF base = appearance.predict(seen.descriptor, 0);
+    const ImageF& mean = appearance.person(1).mean;
+    ImageF deviation(mean.width, mean.height, 3);
+    for (size_t p = 0; p < deviation.data.size(); ++p)
+      deviation.data[p] =
+          std::clamp(0.5f + seen.visible.data[p / 3] * (seen.texture.data[p] - mean.data[p]), 0.0f, 1.0f);
+    nets::FaceOutput out = run(deviation, &base);
+    ImageF rgb = to_image(out.rgb), learned = to_image(out.mask);
+    std::array<float, 3> tone = options.color == "tone" ? appearance.tone() : std::array<float, 3>{1, 1, 1};
+    float relight = static_cast<float>(options.relight);
+    for (size_t p = 0; p < rgb.data.size(); ++p)
+      rgb.data[p] *= (1 + relight * (seen.shading.data[p] - 1)) * tone[p % 3];
+    ImageF mask = appearance.layout().coverage;
+    if (options.learned_mask)
+      for (size_t p = 0; p < mask.data.size(); ++p) {
+        // The learned mask speaks about what was seen in training; where this face is turned away it knows nothing.
+        float v = seen.visible.data[p];
+        mask.data[p] *= 1 - v + v * std::clamp(learned.data[p] * 1.25f, 0.0f, 1.0f);
+      }
+    if (options.occlusion > 0) {
+      ImageF front = occluders(seen.texture, appearance.predict(seen.descriptor, 1), seen.visible);
+      for (size_t p = 0; p < mask.data.size(); ++p)
+        mask.data[p] *= 1 - static_cast<float>(options.occlusion) * front.data[p];
+    }
+    if (generated) *generated = {rgb, mask};
+    Layer layer{map.region, face::wrap(rgb, map), face::wrap(mask, map)};
+    for (float& v : layer.mask.data) v = std::clamp(v, 0.0f, 1.0f);
+    return layer;
+  }
+
+  /// Crop space: align, predict, warp back; the mask is the hull of the performer's face.
+  Layer crop_layer(const media::Frame& frame, const face::Face& f, Generated* generated) const {
+    int size = model.options.resolution_px;
+    Affine2 crop_from_frame = face::crop_from_image(f.points, crop_type, size);
+    Affine2 frame_from_crop = crop_from_frame.inverse();
+    Box box{1e9f, 1e9f, -1e9f, -1e9f};
+    for (Point2 corner : {Point2{0, 0}, Point2{float(size), 0}, Point2{0, float(size)}, Point2{float(size), float(size)}}) {
+      Point2 p = frame_from_crop(corner);
+      box.x0 = std::min(box.x0, p.x), box.y0 = std::min(box.y0, p.y);
+      box.x1 = std::max(box.x1, p.x), box.y1 = std::max(box.y1, p.y);
+    }
+    Rect region = clip_rect(box, 4, frame.width(), frame.height());
+    if (region.empty()) return {};
+    Affine2 shift;
+    shift.m = {1, 0, static_cast<float>(region.x0), 0, 1, static_cast<float>(region.y0)};
+    Affine2 crop_from_region = compose(crop_from_frame, shift);
+    ImageF crop = compose::warp_affine(frame.rgb_float(region), crop_from_region, size, size);
+    for (float& v : crop.data) v = std::clamp(v, 0.0f, 1.0f);
+    nets::FaceOutput out = run(crop, nullptr);
+    ImageF rgb = to_image(out.rgb), mask = to_image(out.mask);
+    if (generated) *generated = {rgb, mask};
+    Affine2 region_from_crop = crop_from_region.inverse();
+    Layer layer{region, compose::warp_affine(rgb, region_from_crop, region.width(), region.height()), {}};
+    std::vector<Point2> hull;
+    for (int i : face::face_oval()) hull.push_back({f.points[i].x - region.x0, f.points[i].y - region.y0});
+    layer.mask = compose::polygon_mask(region.width(), region.height(), compose::convex_hull(hull));
+    if (options.learned_mask)
+      layer.mask = compose::multiply(
+          layer.mask, compose::warp_affine(mask, region_from_crop, region.width(), region.height(), false));
+    return layer;
+  }
+
+  Layer layer(const media::Frame& frame, const face::Face& f, Generated* generated = nullptr) const {
+    return mesh ? mesh_layer(frame, f, generated) : crop_layer(frame, f, generated);
+  }
+
+  void finish(media::Frame& frame, const Target& target, Layer& layer) const {
+    float width_px = face_width(target.face.points);
+    if (options.erode_pct != 0 || options.blur_pct != 0)
+      layer.mask = compose::multiply(
+          layer.mask, compose::erode_blur(layer.mask, static_cast<float>(options.erode_pct) / 100 * width_px,
+                                          static_cast<float>(options.blur_pct) / 100 * width_px));
+    auto keep = [&](double amount, std::initializer_list<face::Part> parts) {
+      for (face::Part part : parts) {
+        ImageF hole = compose::erode_blur(outline_mask(layer.region, target.face.points, part), -0.01f * width_px,
+                                          0.02f * width_px);
+        for (size_t p = 0; p < hole.data.size(); ++p) layer.mask.data[p] *= 1 - static_cast<float>(amount) * hole.data[p];
+      }
+    };
+    if (options.keep_mouth > 0) keep(options.keep_mouth, {face::Part::kInnerMouth});
+    if (options.keep_eyes > 0) keep(options.keep_eyes, {face::Part::kLeftEye, face::Part::kRightEye});
+
+    ImageF plate = frame.rgb_float(layer.region);
+    if (options.color != "tone" && options.color != "none")
+      layer.rgb = compose::match_color(layer.rgb, layer.mask, plate, layer.mask, compose::color_match(options.color));
+    if (options.sharpen > 0)
+      compose::unsharp(layer.rgb, static_cast<float>(options.sharpen), std::max(0.6f, width_px / 150));
+    if (options.motion_blur > 0)
+      compose::motion_blur(layer.rgb, target.motion_px * static_cast<float>(options.motion_blur));
+    if (options.grain > 0) {
+      auto sigma = compose::noise_sigma(plate, layer.mask);
+      for (float& s : sigma) s *= static_cast<float>(options.grain);
+      compose::add_grain(layer.rgb, sigma, 1, frame.index, layer.region.x0, layer.region.y0);
+    }
+    for (float& m : layer.mask.data) m *= static_cast<float>(options.opacity);
+    if (options.blend == "alpha") {
+      frame.blend_rgb(layer.region, layer.rgb, layer.mask);
+      return;
+    }
+    ImageF joined = options.blend == "poisson" ? compose::blend_poisson(plate, layer.rgb, layer.mask)
+                                               : compose::blend_multiband(plate, layer.rgb, layer.mask);
+    ImageF where(layer.mask.width, layer.mask.height, 1);
+    for (size_t p = 0; p < where.data.size(); ++p) where.data[p] = layer.mask.data[p] > 0 ? 1.0f : 0.0f;
+    frame.blend_rgb(layer.region, joined, where);
+  }
+};
+
+Renderer::Renderer(const std::filesystem::path& path, const SwapOptions& options) : impl_(new Impl) {
+  impl_->options = options;
+  validate_options(impl_->options);
+  impl_->device = nets::pick_device(options.device);
+  impl_->model = train::load_model(path, options.device);
+  auto& extras = impl_->model.extras;
+  impl_->mesh = extras.metadata.value("space", "") == "mesh";
+  impl_->crop_type = face::crop_type(extras.metadata.value("crop_type", "whole"));
+  if (impl_->mesh) {
+    auto blob = extras.blobs.find("appearance");
+    if (blob == extras.blobs.end())
+      throw Error(ErrorCode::kDamaged, path.string() + " has no appearance model",
+                  "train the model again, or restore an earlier checkpoint");
+    impl_->appearance = Appearance::parse(blob->second);
+    if (impl_->appearance.layout().size_px != impl_->model.options.resolution_px)
+      throw Error(ErrorCode::kDamaged, path.string() + ": network and appearance model differ in size",
+                  "train the model again, or restore an earlier checkpoint");
+  }
+  auto precision = nets::pick_precision(options.precision, impl_->device);
+  impl_->model.net->to(nets::scalar_type(precision));
+  impl_->model.net->eval();
+}
+Renderer::~Renderer() = default;
+
+int64_t Renderer::step() const { return impl_->model.step; }
+
+void Renderer::render(media::Frame& frame, const std::vector<Target>& targets) const {
+  for (const Target& target : targets) {
+    if (!finite(target.face.points))
+      throw Error(ErrorCode::kDamaged, "a stored face has impossible landmarks", "run `likeness extract` on this clip again");
+    Layer layer = impl_->layer(frame, target.face);
+    if (!layer.region.empty()) impl_->finish(frame, target, layer);
+  }
+}
+
+Renderer::Generated Renderer::generate(const media::Frame& frame, const face::Face& f) const {
+  Generated out;
+  impl_->layer(frame, f, &out);
+  return out;
+}
+
+}  // namespace likeness::swap

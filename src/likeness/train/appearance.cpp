@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/train/appearance.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cstring>
+#include <opencv2/imgproc.hpp>
+
+#include "likeness/base/error.h"
+#include "likeness/base/threads.h"
+
+namespace likeness::train {
+namespace {
+
+using face::kMeshPoints;
+using face::Points;
+using Eigen::MatrixXd;
+
+constexpr int kTerms = 6;
+constexpr int kMaxComponents = 8;
+constexpr double kExpressionRidge = 5;
+
+/// Landmarks whose offsets from neutral say what the face does: lips, inner lips, lids, brows, chin, cheeks.
+const std::vector<int>& expression_points() {
+  static const std::vector<int> points = {
+      61,  39,  37,  0,   267, 269, 291, 405, 314, 17,  84,  181, 78,  82,  13, 312, 308, 317, 14, 87,
+      33,  160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380, 70,  63,  105, 66, 55,  285, 296, 334,
+      293, 300, 152, 199, 50,  280, 205, 425};
+  return points;
+}
+int descriptor_size() { return static_cast<int>(expression_points().size()) * 3 + 2; }
+
+std::array<double, kTerms> pose_terms(double yaw, double pitch) {
+  return {1, yaw, pitch, yaw * yaw, pitch * pitch, yaw * pitch};
+}
+
+float gap(const Shape& s, int a, int b) {
+  return std::hypot(s[a].x - s[b].x, s[a].y - s[b].y, s[a].z - s[b].z);
+}
+/// Six numbers that say how far a face is from rest, so that the neutral can be read off.
+std::array<double, 6> coarse_expression(const Shape& s) {
+  return {gap(s, 13, 14), gap(s, 61, 291), gap(s, 159, 145), gap(s, 386, 374),
+          s[105].y - s[159].y, s[334].y - s[386].y};
+}
+
+struct Posed {
+  face::HeadPose pose;
+  Shape shape;
+};
+Posed posed(const Points& points) {
+  Posed p;
+  p.pose = face::solve_pose(points);
+  auto canonical = face::canonical_from_image(points, p.pose);
+  std::copy_n(canonical.begin(), kMeshPoints, p.shape.begin());
+  return p;
+}
+
+float percentile(std::vector<float> values, double p) {
+  size_t k = std::min(values.size() - 1, static_cast<size_t>(p * (values.size() - 1) + 0.5));
+  std::nth_element(values.begin(), values.begin() + static_cast<long>(k), values.end());
+  return values[k];
+}
+
+NeutralShape fit_neutral(const std::vector<Posed>& faces) {
+  int n = static_cast<int>(faces.size());
+  MatrixXd expression(n, 6);
+  for (int i = 0; i < n; ++i) {
+    auto e = coarse_expression(faces[i].shape);
+    for (int k = 0; k < 6; ++k) expression(i, k) = e[k];
+  }
+  MatrixXd a(n, kTerms + 6), b(n, kMeshPoints * 3);
+  for (int k = 0; k < 6; ++k) {
+    std::vector<float> column(n);
+    for (int i = 0; i < n; ++i) column[i] = static_cast<float>(expression(i, k));
+    double rest = percentile(column, 0.4);
+    double mean = expression.col(k).mean();
+    double deviation = std::sqrt((expression.col(k).array() - mean).square().mean()) + 1e-6;
+    for (int i = 0; i < n; ++i) a(i, kTerms + k) = (expression(i, k) - rest) / deviation;
+  }
+  std::vector<float> yaw(n), pitch(n);
+  for (int i = 0; i < n; ++i) {
+    yaw[i] = faces[i].pose.yaw_rad, pitch[i] = faces[i].pose.pitch_rad;
+    auto terms = pose_terms(yaw[i], pitch[i]);
+    for (int k = 0; k < kTerms; ++k) a(i, k) = terms[k];
+    for (int v = 0; v < kMeshPoints; ++v) {
+      b(i, v * 3) = faces[i].shape[v].x;
+      b(i, v * 3 + 1) = faces[i].shape[v].y;
+      b(i, v * 3 + 2) = faces[i].shape[v].z;
+    }
+  }
+  MatrixXd normal = a.transpose() * a;
+  for (int k = 1; k < normal.rows(); ++k) normal(k, k) += kExpressionRidge;
+  normal(0, 0) += 1e-6;
+  MatrixXd w = normal.ldlt().solve(a.transpose() * b);
+  NeutralShape out;
+  for (int k = 0; k < kTerms; ++k)
+    for (int v = 0; v < kMeshPoints; ++v)
+      out.coefficients[k][v] = {static_cast<float>(w(k, v * 3)), static_cast<float>(w(k, v * 3 + 1)),
+                                static_cast<float>(w(k, v * 3 + 2))};
+  out.yaw_low = percentile(yaw, 0.01), out.yaw_high = percentile(yaw, 0.99);
+  out.pitch_low = percentile(pitch, 0.01), out.pitch_high = percentile(pitch, 0.99);
+  return out;
+}
+
+cv::Mat view(const ImageF& image) {
+  return cv::Mat(image.height, image.width, CV_32FC(image.channels), const_cast<float*>(image.data.data()));
+}
+
+/// Weighted mean over samples.
+ImageF mean_texture(const std::vector<ImageF>& textures, const std::vector<ImageF>& visible) {
+  ImageF sum(textures[0].width, textures[0].height, 3), weight(sum.width, sum.height, 1);
+  for (size_t i = 0; i < textures.size(); ++i)
+    for (size_t p = 0; p < weight.data.size(); ++p) {
+      float v = visible[i].data[p];
+      weight.data[p] += v;
+      for (int k = 0; k < 3; ++k) sum.data[p * 3 + k] += v * textures[i].data[p * 3 + k];
+    }
+  for (size_t p = 0; p < weight.data.size(); ++p)
+    for (int k = 0; k < 3; ++k) sum.data[p * 3 + k] /= std::max(weight.data[p], 1e-3f);
+  return sum;
+}
+
+void divide(ImageF& image, const ImageF& by) {
+  for (size_t i = 0; i < image.data.size(); ++i) image.data[i] /= by.data[i];
+}
+
+}  // namespace
+
+Shape NeutralShape::at(float yaw_rad, float pitch_rad) const {
+  auto terms = pose_terms(std::clamp(yaw_rad, yaw_low, yaw_high), std::clamp(pitch_rad, pitch_low, pitch_high));
+  Shape out{};
+  for (int k = 0; k < kTerms; ++k)
+    for (int v = 0; v < kMeshPoints; ++v) {
+      float t = static_cast<float>(terms[k]);
+      out[v].x += t * coefficients[k][v].x;
+      out[v].y += t * coefficients[k][v].y;
+      out[v].z += t * coefficients[k][v].z;
+    }
+  return out;
+}
+
+ImageF shading_of(const ImageF& texture, const ImageF& mean, const ImageF& visible) {
+  int size = texture.width;
+  int small = std::max(8, size / 4);
+  double sigma = small / 12.0;
+  auto low_pass = [&](const ImageF& image) {
+    cv::Mat weighted(size, size, CV_32FC3), down;
+    for (int y = 0; y < size; ++y)
+      for (int x = 0; x < size; ++x)
+        for (int k = 0; k < 3; ++k)
+          weighted.ptr<float>(y)[x * 3 + k] = image.at(x, y, k) * visible.at(x, y);
+    cv::resize(weighted, down, {small, small}, 0, 0, cv::INTER_AREA);
+    cv::GaussianBlur(down, down, {}, sigma);
+    return down;
+  };
+  cv::Mat a = low_pass(texture), b = low_pass(mean), ratio(small, small, CV_32FC3), full;
+  constexpr float kFloor = 2e-3f;
+  for (int y = 0; y < small; ++y)
+    for (int x = 0; x < small * 3; ++x)
+      ratio.ptr<float>(y)[x] =
+          std::clamp((a.ptr<float>(y)[x] + kFloor) / (b.ptr<float>(y)[x] + kFloor), 0.05f, 8.0f);
+  cv::resize(ratio, full, {size, size}, 0, 0, cv::INTER_LINEAR);
+  ImageF out(size, size, 3);
+  for (int y = 0; y < size; ++y) std::copy_n(full.ptr<float>(y), size * 3, out.row(y));
+  return out;
+}
+
+void Appearance::build_layout() { layout_ = face::make_layout(layout_shape_, size_px_); }
+
+std::vector<float> Appearance::descriptor(const Points& points, const face::HeadPose& pose, int side) const {
+  auto canonical = face::canonical_from_image(points, pose);
+  Shape rest = person_[side].neutral.at(pose.yaw_rad, pose.pitch_rad);
+  std::vector<float> d;
+  d.reserve(descriptor_size());
+  for (int i : expression_points()) {
+    d.push_back(canonical[i].x - rest[i].x);
+    d.push_back(canonical[i].y - rest[i].y);
+    d.push_back(canonical[i].z - rest[i].z);
+  }
+  d.push_back(2 * pose.yaw_rad);
+  d.push_back(2 * pose.pitch_rad);
+  return d;
+}
+
+ImageF Appearance::predict(const std::vector<float>& d, int side) const {
+  const ExpressionModel& m = person_[side].expression;
+  ImageF out = person_[side].mean;
+  int size = static_cast<int>(d.size());
+  for (int k = 0; k < m.components; ++k) {
+    float f = 0;
+    for (int i = 0; i < size; ++i) f += m.basis[static_cast<size_t>(k) * size + i] * d[i];
+    f = std::clamp((f - m.mean[k]) / m.scale[k], m.low[k], m.high[k]);
+    const float* mode = m.modes[k].data.data();
+    for (size_t i = 0; i < out.data.size(); ++i) out.data[i] += f * mode[i];
+  }
+  for (float& v : out.data) v = std::clamp(v, 0.0f, 1.0f);
+  return out;
+}
+
+Appearance::Analysis Appearance::analyse(const ImageF& image, const Points& points, int side) const {
+  Analysis out;
+  out.pose = face::solve_pose(points);
+  out.descriptor = descriptor(points, out.pose, side);
+  out.texture = face::unwrap(image, points, layout_);
+  out.visible = face::visibility(points, layout_);
+  out.shading = shading_of(out.texture, person_[side].mean, out.visible);
+  divide(out.texture, out.shading);
+  return out;
+}
+
+Points Appearance::identity_points(const Points& performer_points) const {
+  face::HeadPose pose = face::solve_pose(performer_points);
+  auto canonical = face::canonical_from_image(performer_points, pose);
+  Shape performer = person_[1].neutral.at(pose.yaw_rad, pose.pitch_rad);
+  Shape identity = person_[0].neutral.at(pose.yaw_rad, pose.pitch_rad);
+  for (int v = 0; v < kMeshPoints; ++v) {
+    canonical[v].x += identity_scale_ * identity[v].x + identity_offset_cm_.x - performer[v].x;
+    canonical[v].y += identity_scale_ * identity[v].y + identity_offset_cm_.y - performer[v].y;
+    canonical[v].z += identity_scale_ * identity[v].z + identity_offset_cm_.z - performer[v].z;
+  }
+  Points out = face::image_from_canonical(canonical, pose);
+  return out;
+}
+
+namespace {
+
+/// Principal components of the descriptors, then ridge regression of the textures on them.
+ExpressionModel fit_expression(const std::vector<std::vector<float>>& descriptors, const std::vector<ImageF>& textures,
+                               const std::vector<ImageF>& visible, const ImageF& mean, ImageF* mean_shift) {
+  int n = static_cast<int>(descriptors.size()), size = static_cast<int>(descriptors[0].size());
+  ExpressionModel m;
+  m.components = std::min(kMaxComponents, std::max(1, n / 8));
+  MatrixXd d(n, size);
+  for (int i = 0; i < n; ++i)
+    for (int k = 0; k < size; ++k) d(i, k) = descriptors[i][k];
+  Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(d.transpose() * d);
+  MatrixXd f(n, m.components);
+  for (int c = 0; c < m.components; ++c) {
+    Eigen::VectorXd axis = eigen.eigenvectors().col(size - 1 - c);
+    for (int k = 0; k < size; ++k) m.basis.push_back(static_cast<float>(axis(k)));
+    f.col(c) = d * axis;
+    double average = f.col(c).mean();
+    double deviation = std::sqrt((f.col(c).array() - average).square().mean()) + 1e-6;
+    f.col(c) = (f.col(c).array() - average) / deviation;
+    m.mean.push_back(static_cast<float>(average));
+    m.scale.push_back(static_cast<float>(deviation));
+    std::vector<float> column(n);
+    for (int i = 0; i < n; ++i) column[i] = static_cast<float>(f(i, c));
+    m.low.push_back(percentile(column, 0.01));
+    m.high.push_back(percentile(column, 0.99));
+  }
+  MatrixXd normal = f.transpose() * f;
+  normal.diagonal().array() += n / 6.0 + 1e-6;
+  MatrixXd solver = normal.ldlt().solve(f.transpose());  // components x n
+  m.modes.assign(m.components, ImageF(mean.width, mean.height, 3));
+  *mean_shift = ImageF(mean.width, mean.height, 3);
+  parallel_for(0, mean.height, [&](int y) {
+    size_t begin = static_cast<size_t>(y) * mean.width * 3, count = static_cast<size_t>(mean.width) * 3;
+    for (int i = 0; i < n; ++i) {
+      const float* t = textures[i].data.data() + begin;
+      const float* v = visible[i].data.data() + begin / 3;
+      const float* mu = mean.data.data() + begin;
+      float* shift = mean_shift->data.data() + begin;
+      for (size_t p = 0; p < count; ++p) {
+        float residual = (t[p] - mu[p]) * v[p / 3];
+        shift[p] += residual / n;
+        for (int c = 0; c < m.components; ++c)
+          m.modes[c].data[begin + p] += static_cast<float>(solver(c, i)) * residual;
+      }
+    }
+  });
+  return m;
+}
+
+}  // namespace
+
+Appearance Appearance::learn(const std::vector<Points> points[2],
+                             const std::function<Image8(int, size_t)>& image, int size_px, Unwrapped unwrapped[2],
+                             Progress& progress, const Cancel& cancel) {
+  for (int side = 0; side < 2; ++side)
+    if (points[side].size() < 8)
+      throw Error(ErrorCode::kNoFace,
+                  std::string("the ") + (side == 0 ? "identity" : "performer") + " has " +
+                      std::to_string(points[side].size()) + " faces; a model needs at least 8",
+                  "extract more footage of this person");
+  Appearance a;
+  a.size_px_ = size_px;
+  std::vector<Posed> poses[2];
+  for (int side = 0; side < 2; ++side) {
+    poses[side].resize(points[side].size());
+    parallel_for(0, static_cast<int>(points[side].size()), [&](int i) { poses[side][i] = posed(points[side][i]); });
+    a.person_[side].neutral = fit_neutral(poses[side]);
+  }
+  // The layout: the mean of the tenth of faces whose mouth is widest open, both people together.
+  std::vector<std::pair<float, const Shape*>> open;
+  for (auto& list : poses)
+    for (auto& p : list) open.emplace_back(gap(p.shape, 13, 14), &p.shape);
+  std::sort(open.begin(), open.end(), [](auto& x, auto& y) { return x.first > y.first; });
+  open.resize(std::max<size_t>(1, open.size() / 10));
+  for (auto& [width, shape] : open)
+    for (int v = 0; v < kMeshPoints; ++v)
+      a.layout_shape_[v] = a.layout_shape_[v] + Point2{(*shape)[v].x, -(*shape)[v].y} * (1.0f / open.size());
+  a.build_layout();
+  // Scale and translation of the identity's inner face (brows, eyes, nose, mouth) onto the performer's.
+  {
+    Shape from = a.person_[0].neutral.at(0, 0), to = a.person_[1].neutral.at(0, 0);
+    Points from_points{}, to_points{};
+    std::copy(from.begin(), from.end(), from_points.begin());
+    std::copy(to.begin(), to.end(), to_points.begin());
+    Eigen::Vector3d mean_from(0, 0, 0), mean_to(0, 0, 0);
+    std::vector<Eigen::Vector3d> f, t;
+    for (int i : expression_points()) {
+      f.emplace_back(from[i].x, from[i].y, from[i].z);
+      t.emplace_back(to[i].x, to[i].y, to[i].z);
+    }
+    for (int i : {168, 197, 5, 4, 75, 97, 2, 326, 305}) {
+      f.emplace_back(from[i].x, from[i].y, from[i].z);
+      t.emplace_back(to[i].x, to[i].y, to[i].z);
+    }
+    for (size_t i = 0; i < f.size(); ++i) mean_from += f[i] / f.size(), mean_to += t[i] / f.size();
+    double cross = 0, own = 0;
+    for (size_t i = 0; i < f.size(); ++i) {
+      cross += (f[i] - mean_from).dot(t[i] - mean_to);
+      own += (f[i] - mean_from).squaredNorm();
+    }
+    a.identity_scale_ = static_cast<float>(std::clamp(cross / own, 0.8, 1.25));
+    Eigen::Vector3d offset = mean_to - a.identity_scale_ * mean_from;
+    a.identity_offset_cm_ = {static_cast<float>(offset.x()), static_cast<float>(offset.y()),
+                             static_cast<float>(offset.z())};
+  }
+  progress.begin("unwrap faces", static_cast<double>(points[0].size() + points[1].size()), "faces");
+  for (int side = 0; side < 2; ++side) {
+    Unwrapped& u = unwrapped[side];
+    size_t n = points[side].size();
+    u.texture.resize(n), u.visible.resize(n), u.base.resize(n);
+    parallel_for(0, static_cast<int>(n), [&](int i) {
+      cancel.check();
+      u.texture[i] = face::unwrap(image(side, static_cast<size_t>(i)), points[side][i], a.layout_);
+      u.visible[i] = face::visibility(points[side][i], a.layout_);
+      progress.advance();
+    });
+    // Mean and shading depend on each other: alternate.
+    PersonModel& person = a.person_[side];
+    std::vector<ImageF> normalised = u.texture;
+    person.mean = mean_texture(normalised, u.visible);
+    for (int round = 0; round < 2; ++round) {
+      parallel_for(0, static_cast<int>(n), [&](int i) {
+        normalised[i] = u.texture[i];
+        divide(normalised[i], shading_of(u.texture[i], person.mean, u.visible[i]));
+      });
+      person.mean = mean_texture(normalised, u.visible);
+    }
+    parallel_for(0, static_cast<int>(n), [&](int i) {
+      divide(u.texture[i], shading_of(u.texture[i], person.mean, u.visible[i]));
+    });
+    normalised.clear();
+    std::vector<std::vector<float>> descriptors(n);
+    for (size_t i = 0; i < n; ++i) descriptors[i] = a.descriptor(points[side][i], poses[side][i].pose, side);
+    ImageF shift;
+    person.expression = fit_expression(descriptors, u.texture, u.visible, person.mean, &shift);
+    for (size_t p = 0; p < shift.data.size(); ++p) person.mean.data[p] += shift.data[p];
+    parallel_for(0, static_cast<int>(n), [&](int i) { u.base[i] = a.predict(descriptors[i], side); });
+  }
+  progress.end();
+  for (int k = 0; k < 3; ++k) {
+    std::vector<float> ratios;
+    for (size_t p = 0; p < a.layout_.coverage.data.size(); ++p)
+      if (a.layout_.coverage.data[p] > 0.9f)
+        ratios.push_back(a.person_[1].mean.data[p * 3 + k] / std::max(a.person_[0].mean.data[p * 3 + k], 0.02f));
+    a.tone_[k] = std::clamp(percentile(ratios, 0.5), 0.2f, 5.0f);
+  }
+  return a;
+}
+
+// ---- bytes: magic, then every array in a fixed order as little-endian float32.
+namespace {
+constexpr char kMagic[8] = {'L', 'K', 'A', 'P', 'P', 'R', '0', '1'};
+
+/// Writes or reads the same fields in the same order.
+class Archive {
+ public:
+  Archive() = default;
+  explicit Archive(const std::string& bytes) : bytes_(bytes), reading_(true) {
+    if (bytes.size() < 8 || std::memcmp(bytes.data(), kMagic, 8) != 0) damaged();
+    at_ = 8;
+  }
+  bool reading() const { return reading_; }
+  void floats(float* values, size_t count) {
+    if (!reading_) {
+      out_.append(reinterpret_cast<const char*>(values), count * 4);
+      return;
+    }
+    if (count > (bytes_.size() - at_) / 4) damaged();
+    std::memcpy(values, bytes_.data() + at_, count * 4);
+    for (size_t i = 0; i < count; ++i)
+      if (!std::isfinite(values[i])) damaged();
+    at_ += count * 4;
+  }
+  int integer(int value, int low, int high) {
+    float f = static_cast<float>(value);
+    floats(&f, 1);
+    if (reading_ && (f < low || f > high || f != std::floor(f))) damaged();
+    return static_cast<int>(f);
+  }
+  void vector(std::vector<float>& v, size_t count) {
+    v.resize(count);
+    floats(v.data(), count);
+  }
+  void image(ImageF& image, int size) {
+    if (reading_) image = ImageF(size, size, 3);
+    floats(image.data.data(), image.data.size());
+  }
+  void finish() {
+    if (reading_ && at_ != bytes_.size()) damaged();
+  }
+  std::string result() const { return std::string(kMagic, 8) + out_; }
+
+ private:
+  [[noreturn]] static void damaged() {
+    throw Error(ErrorCode::kDamaged, "the appearance model inside the model file is damaged",
+                "train the model again, or restore an earlier checkpoint");
+  }
+  std::string out_;
+  std::string_view bytes_;
+  size_t at_ = 0;
+  bool reading_ = false;
+};
+
+void archive(Archive& io, PersonModel& p, int size_px) {
+  for (auto& shape : p.neutral.coefficients) io.floats(&shape[0].x, kMeshPoints * 3);
+  for (float* v : {&p.neutral.yaw_low, &p.neutral.yaw_high, &p.neutral.pitch_low, &p.neutral.pitch_high})
+    io.floats(v, 1);
+  io.image(p.mean, size_px);
+  ExpressionModel& m = p.expression;
+  m.components = io.integer(m.components, 0, 64);
+  io.vector(m.basis, static_cast<size_t>(m.components) * descriptor_size());
+  for (auto* v : {&m.mean, &m.scale, &m.low, &m.high}) io.vector(*v, m.components);
+  for (int k = 0; io.reading() && k < m.components; ++k)
+    if (!(m.scale[k] > 0) || !(m.low[k] <= m.high[k]))
+      throw Error(ErrorCode::kDamaged, "the appearance model inside the model file is damaged",
+                  "train the model again, or restore an earlier checkpoint");
+  m.modes.resize(m.components);
+  for (auto& mode : m.modes) io.image(mode, size_px);
+}
+}  // namespace
+
+std::string Appearance::serialise() const {
+  Appearance copy = *this;
+  Archive io;
+  io.integer(copy.size_px_, 16, 1024);
+  io.floats(&copy.layout_shape_[0].x, kMeshPoints * 2);
+  io.floats(&copy.identity_scale_, 1);
+  io.floats(&copy.identity_offset_cm_.x, 3);
+  io.floats(copy.tone_.data(), 3);
+  for (auto& p : copy.person_) archive(io, p, copy.size_px_);
+  return io.result();
+}
+
+Appearance Appearance::parse(const std::string& bytes) {
+  Archive io(bytes);
+  Appearance a;
+  a.size_px_ = io.integer(0, 16, 1024);
+  io.floats(&a.layout_shape_[0].x, kMeshPoints * 2);
+  io.floats(&a.identity_scale_, 1);
+  io.floats(&a.identity_offset_cm_.x, 3);
+  io.floats(a.tone_.data(), 3);
+  for (auto& p : a.person_) archive(io, p, a.size_px_);
+  io.finish();
+  for (auto& p : a.person_)
+    if (p.neutral.yaw_low > p.neutral.yaw_high || p.neutral.pitch_low > p.neutral.pitch_high)
+      throw Error(ErrorCode::kDamaged, "the appearance model inside the model file is damaged",
+                  "train the model again, or restore an earlier checkpoint");
+  a.build_layout();
+  return a;
+}
+
+}  // namespace likeness::train
