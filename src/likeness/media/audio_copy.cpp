@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/media/audio_copy.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "likeness/base/run.h"

@@ -65,49 +65,100 @@ void blend_rgb_planes(AVFrame& frame, Rect region, const ImageF& rgb, const Imag
   }
 }
 
-/// Sums of chroma differences per chroma sample, until the block's lines are complete.
-template <typename T>
+/// Chroma samples are shared by a block of pixels, and reading spreads them over the pixels around
+/// (LineReader interpolates). Adding the mean difference of a block would therefore leave about half of the
+/// fine chroma of the old picture behind. Let K be "spread, then average over blocks" and B the mean
+/// differences wanted: the D with K D = B is found by Van Cittert's iteration D <- D + (B - K D). It works on
+/// differences only, so nothing wanted means nothing changed.
 class ChromaBlend {
  public:
-  ChromaBlend(AVFrame& frame, const PixelLayout& layout, Rect region)
-      : frame_(frame), layout_(layout), region_(region), first_(region.x0 >> layout.log2_w),
-        count_(((region.x1 - 1) >> layout.log2_w) - first_ + 1) {
-    // One more at either side, so that an odd region start lands in the right block.
-    u_.assign(static_cast<size_t>(count_ << layout.log2_w) + 2, 0.0f);
-    v_ = u_;
+  ChromaBlend(const LineReader& reader, const AVFrame& frame, const PixelLayout& layout, Rect region)
+      : log2_w_(layout.log2_w), log2_h_(layout.log2_h), x0_(region.x0 >> log2_w_), y0_(region.y0 >> log2_h_),
+        columns_(((region.x1 - 1) >> log2_w_) - x0_ + 1), rows_(((region.y1 - 1) >> log2_h_) - y0_ + 1),
+        shift_(region.x0 - (x0_ << log2_w_)), frame_width_(frame.width), frame_height_(frame.height),
+        across_(log2_w_ ? kSpread[reader.horizontal_site()] : kNone),
+        down_(log2_h_ ? kSpread[reader.vertical_site()] : kNone) {
+    size_t line = static_cast<size_t>(columns_ << log2_w_) + 2;
+    for (auto* sums : {&u_sum_, &v_sum_, &a_sum_}) sums->assign(line, 0.0f);
+    for (auto* plane : {&u_, &v_}) plane->assign(static_cast<size_t>(columns_) * static_cast<size_t>(rows_), 0.0f);
+    touched_.assign(u_.size(), 0);
   }
-  float* u() { return u_.data() + shift(); }
-  float* v() { return v_.data() + shift(); }
+  /// Where the differences of a line's pixels are added up, from the region's left edge on.
+  float* u() { return u_sum_.data() + shift_; }
+  float* v() { return v_sum_.data() + shift_; }
+  float* alpha() { return a_sum_.data() + shift_; }
 
-  void apply(int row, float chroma_scale, float peak) {
-    int block_w = 1 << layout_.log2_w, block_h = 1 << layout_.log2_h;
-    int lines = std::min(block_h, frame_.height - (row << layout_.log2_h));
-    for (int c = 0; c < 2; ++c) {
-      std::vector<float>& sums = c == 0 ? u_ : v_;
-      T* out = line_of<T>(frame_, layout_.plane[c + 1], row) + first_;
-      float scale = chroma_scale / static_cast<float>(block_w * lines);
-      int whole = count_;
-      // The last block of an odd width has one column only.
-      bool narrow = block_w == 2 && ((first_ + count_) << 1) > frame_.width;
-      if (narrow) --whole;
-      if (block_w == 2) {
-        for (int i = 0; i < whole; ++i)
-          out[i] = add_rounded<T>(out[i], (sums[2 * i] + sums[2 * i + 1]) * scale, peak);
-        if (narrow) out[whole] = add_rounded<T>(out[whole], sums[2 * whole] * 2 * scale, peak);
-      } else {
-        add_line(out, sums.data(), whole, scale, peak);
+  /// After the last line of the block row that holds line y.
+  void end_block_row(int y) {
+    int row = (y >> log2_h_) - y0_;
+    int lines = std::min(1 << log2_h_, frame_height_ - ((row + y0_) << log2_h_));
+    for (int i = 0; i < columns_; ++i) {
+      int pixels = std::min(1 << log2_w_, frame_width_ - ((i + x0_) << log2_w_));
+      float u = 0, v = 0, a = 0;
+      for (int k = 0; k < pixels; ++k) {
+        size_t at = static_cast<size_t>((i << log2_w_) + k);
+        u += u_sum_[at], v += v_sum_[at], a += a_sum_[at];
       }
-      std::fill(sums.begin(), sums.end(), 0.0f);
+      size_t at = static_cast<size_t>(row) * static_cast<size_t>(columns_) + static_cast<size_t>(i);
+      float scale = 1.0f / static_cast<float>(pixels * lines);
+      u_[at] = u * scale;
+      v_[at] = v * scale;
+      touched_[at] = a > 0;
+    }
+    for (auto* sums : {&u_sum_, &v_sum_, &a_sum_}) std::fill(sums->begin(), sums->end(), 0.0f);
+  }
+
+  template <typename T>
+  void apply(AVFrame& frame, const PixelLayout& layout, float scale, float peak) {
+    for (int c = 0; c < 2; ++c) {
+      std::vector<float>& plane = c == 0 ? u_ : v_;
+      if (log2_w_ || log2_h_) sharpen(plane);
+      for (int y = 0; y < rows_; ++y)
+        add_line(line_of<T>(frame, layout.plane[c + 1], y0_ + y) + x0_,
+                 plane.data() + static_cast<size_t>(y) * static_cast<size_t>(columns_), columns_, scale, peak);
     }
   }
 
  private:
-  int shift() const { return layout_.log2_w ? region_.x0 & 1 : 0; }
-  AVFrame& frame_;
-  PixelLayout layout_;
-  Rect region_;
-  int first_, count_;
-  std::vector<float> u_, v_;
+  struct Taps {
+    float before, here, after;
+  };
+  // Low side, middle, high side: see LineReader for what is spread where.
+  static constexpr Taps kSpread[3] = {{0, 0.75f, 0.25f}, {0.125f, 0.75f, 0.125f}, {0.25f, 0.75f, 0}};
+  static constexpr Taps kNone = {0, 1, 0};
+  static constexpr int kIterations = 3;
+
+  void sharpen(std::vector<float>& plane) {
+    std::vector<float> wanted = plane;
+    size_t stride = static_cast<size_t>(columns_) + 2;
+    std::vector<float> padded(stride * (static_cast<size_t>(rows_) + 2), 0.0f), mixed(stride);
+    for (int n = 0; n < kIterations; ++n) {
+      for (int y = 0; y < rows_; ++y)
+        std::copy_n(plane.data() + static_cast<size_t>(y) * static_cast<size_t>(columns_), columns_,
+                    padded.data() + (static_cast<size_t>(y) + 1) * stride + 1);
+      for (int y = 0; y < rows_; ++y) {
+        const float* __restrict above = padded.data() + static_cast<size_t>(y) * stride;
+        const float* __restrict here = above + stride;
+        const float* __restrict below = here + stride;
+        float* __restrict m = mixed.data();
+        for (size_t x = 0; x < stride; ++x)
+          m[x] = down_.before * above[x] + down_.here * here[x] + down_.after * below[x];
+        size_t start = static_cast<size_t>(y) * static_cast<size_t>(columns_);
+        float* __restrict d = plane.data() + start;
+        const float* __restrict b = wanted.data() + start;
+        const uint8_t* __restrict t = touched_.data() + start;
+        for (int x = 0; x < columns_; ++x) {
+          float spread = across_.before * m[x] + across_.here * m[x + 1] + across_.after * m[x + 2];
+          d[x] = t[x] ? d[x] + b[x] - spread : 0.0f;
+        }
+      }
+    }
+  }
+
+  int log2_w_, log2_h_, x0_, y0_, columns_, rows_, shift_, frame_width_, frame_height_;
+  Taps across_, down_;
+  std::vector<float> u_sum_, v_sum_, a_sum_, u_, v_;
+  std::vector<uint8_t> touched_;
 };
 
 template <typename T>
@@ -118,44 +169,36 @@ void blend_yuv_planes(AVFrame& frame, Rect region, const ImageF& rgb, const Imag
   const auto [kr, kg, kb] = luma_weights(resolved_matrix(frame));
   float u_scale = 1.0f / (2 * (1 - kb)), v_scale = 1.0f / (2 * (1 - kr));
   int width = region.width();
-
-  // Reading a line needs the chroma lines around it, so all lines are read before any is changed;
-  // the original chroma of the region is kept aside instead of a whole copy of the frame.
-  ImageF own = ImageF(width, region.height(), 3);
-  {
-    LineReader reader(frame, region.x0, region.x1);
-    for (int y = region.y0; y < region.y1; ++y) {
-      reader.read(y);
-      float* __restrict line = own.row(y - region.y0);
-      std::copy_n(reader.r(), width, line);
-      std::copy_n(reader.g(), width, line + width);
-      std::copy_n(reader.b(), width, line + 2 * static_cast<size_t>(width));
-    }
-  }
-  ChromaBlend<T> chroma(frame, layout, region);
+  LineReader own(frame, region.x0, region.x1);
+  ChromaBlend chroma(own, frame, layout, region);
   std::vector<float> luma(static_cast<size_t>(width));
   for (int y = region.y0; y < region.y1; ++y) {
-    const float* __restrict line = own.row(y - region.y0);
-    const float* __restrict own_g = line + width;
-    const float* __restrict own_b = line + 2 * static_cast<size_t>(width);
+    own.read(y);  // chroma is changed at the end only, so this is still the old picture
+    const float* __restrict own_r = own.r();
+    const float* __restrict own_g = own.g();
+    const float* __restrict own_b = own.b();
     const float* __restrict want = rgb.row(y - region.y0);
     const float* __restrict a = alpha.row(y - region.y0);
     float* __restrict dl = luma.data();
     float* __restrict u = chroma.u();
     float* __restrict v = chroma.v();
+    float* __restrict weight = chroma.alpha();
     for (int i = 0; i < width; ++i) {
-      float dr = a[i] > 0 ? a[i] * (want[3 * i] - line[i]) : 0.0f;
+      // A select, not a product: rgb outside the mask may be anything, NaN included.
+      float dr = a[i] > 0 ? a[i] * (want[3 * i] - own_r[i]) : 0.0f;
       float dg = a[i] > 0 ? a[i] * (want[3 * i + 1] - own_g[i]) : 0.0f;
       float db = a[i] > 0 ? a[i] * (want[3 * i + 2] - own_b[i]) : 0.0f;
       float d = kr * dr + kg * dg + kb * db;
       dl[i] = d;
       u[i] += (db - d) * u_scale;
       v[i] += (dr - d) * v_scale;
+      weight[i] += a[i];
     }
     add_line(line_of<T>(frame, layout.plane[0], y) + region.x0, dl, width, scale.luma_scale, peak);
     bool block_ends = (y + 1) % (1 << layout.log2_h) == 0 || y + 1 == region.y1;
-    if (block_ends) chroma.apply(y >> layout.log2_h, scale.chroma_scale, peak);
+    if (block_ends) chroma.end_block_row(y);
   }
+  chroma.apply<T>(frame, layout, scale.chroma_scale, peak);
 }
 
 }  // namespace

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/media/image_folder.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
@@ -19,6 +24,15 @@ bool only_numbered_images(const fs::path& folder, const std::string& extension) 
     if (!digits || entry.path().extension() != extension || !entry.is_regular_file(ec)) return false;
   }
   return !ec;
+}
+
+void sync_files_of(const fs::path& folder) {
+  int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) throw_errno(errno, "cannot write " + folder.string());
+  int failed = ::syncfs(fd);
+  int error = errno;
+  ::close(fd);
+  if (failed) throw_errno(error, "cannot write " + folder.string());
 }
 
 }  // namespace
@@ -49,8 +63,15 @@ fs::path ImageFolderWriter::next_name() {
 
 void ImageFolderWriter::write(const Frame& frame) {
   LIKENESS_REQUIRE(!frame.empty());
-  if (kind_ == "tiff") write_image16(next_name(), frame.rgb_float());
-  else write_image(next_name(), frame.rgb8());
+  std::string bytes =
+      kind_ == "tiff" ? encode_image16(".tiff", frame.rgb_float()) : encode_image(".png", frame.rgb8());
+  // The whole folder becomes visible at once, so one sync at the end does for all files.
+  fs::path name = next_name();
+  std::FILE* file = std::fopen(name.c_str(), "wb");
+  if (!file) throw_errno(errno, "cannot write " + name.string());
+  bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  int error = errno;
+  if (std::fclose(file) != 0 || !written) throw_errno(error ? error : EIO, "cannot write " + name.string());
 }
 
 void ImageFolderWriter::add_copy(const fs::path& image) {
@@ -65,6 +86,7 @@ void ImageFolderWriter::add_copy(const fs::path& image) {
 void ImageFolderWriter::finish() {
   if (count_ == 0)
     throw Error(ErrorCode::kUsage, "no frame was written to " + folder_.string(), "check the input and its range");
+  sync_files_of(temporary_);
   std::error_code ec;
   fs::path old;
   if (fs::exists(folder_, ec)) {

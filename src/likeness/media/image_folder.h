@@ -9,6 +9,10 @@
 
 namespace likeness::media {
 
+/// File contents for an extension (".png"). Throws kUnsupported.
+std::string encode_image(const std::string& extension, const Image8& image);
+std::string encode_image16(const std::string& extension, const ImageF& image);
+
 class ImageFolderWriter {
  public:
   /// kind: png (8 bit) or tiff (16 bit). An existing folder is replaced if it holds nothing but such images;

@@ -7,6 +7,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "likeness/base/atomic_file.h"
+#include "likeness/media/image_folder.h"
 #include "likeness/media/source.h"
 #include "likeness/media/video.h"
 
@@ -41,7 +42,7 @@ cv::Mat bgr_of(const Image8& image) {
   return bgr;
 }
 
-constexpr int kPngLevel = 3;
+constexpr int kPngLevel = 1;
 
 }  // namespace
 
@@ -87,15 +88,14 @@ Image8 read_image(const fs::path& path) {
   return frame.rgb8();
 }
 
-void write_image(const fs::path& path, const Image8& image) {
-  std::string e = lower_extension(path);
+std::string encode_image(const std::string& extension, const Image8& image) {
   std::vector<int> parameters;
-  if (e == ".jpg" || e == ".jpeg") parameters = {cv::IMWRITE_JPEG_QUALITY, 95};
-  if (e == ".png") parameters = {cv::IMWRITE_PNG_COMPRESSION, kPngLevel};
-  write_file_atomic(path, encode(e, bgr_of(image), parameters));
+  if (extension == ".jpg" || extension == ".jpeg") parameters = {cv::IMWRITE_JPEG_QUALITY, 95};
+  if (extension == ".png") parameters = {cv::IMWRITE_PNG_COMPRESSION, kPngLevel};
+  return encode(extension, bgr_of(image), parameters);
 }
 
-void write_image16(const fs::path& path, const ImageF& image) {
+std::string encode_image16(const std::string& extension, const ImageF& image) {
   LIKENESS_REQUIRE(!image.empty() && (image.channels == 3 || image.channels == 1));
   cv::Mat out(image.height, image.width, image.channels == 3 ? CV_16UC3 : CV_16UC1);
   for (int y = 0; y < image.height; ++y) {
@@ -107,7 +107,15 @@ void write_image16(const fs::path& path, const ImageF& image) {
       line[at] = static_cast<uint16_t>(v);
     }
   }
-  write_file_atomic(path, encode(lower_extension(path), out, {}));
+  return encode(extension, out, {});
+}
+
+void write_image(const fs::path& path, const Image8& image) {
+  write_file_atomic(path, encode_image(lower_extension(path), image));
+}
+
+void write_image16(const fs::path& path, const ImageF& image) {
+  write_file_atomic(path, encode_image16(lower_extension(path), image));
 }
 
 std::string encode_jpeg(const Image8& image, int quality) {

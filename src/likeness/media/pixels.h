@@ -46,6 +46,9 @@ class LineReader {
   const float* r() const { return r_.data(); }
   const float* g() const { return g_.data(); }
   const float* b() const { return b_.data(); }
+  /// Where a chroma sample lies in its block: 0 low side (left, top), 1 middle, 2 high side.
+  int horizontal_site() const { return horizontal_site_; }
+  int vertical_site() const { return vertical_site_; }
 
  private:
   template <typename T>
@@ -61,8 +64,7 @@ class LineReader {
   SampleScale scale_;
   int x0_, width_;
   int chroma_width_, chroma_height_;  ///< of the whole frame
-  int horizontal_site_ = 0;           ///< 0: chroma on the left pixel, 1: between the two
-  int vertical_site_ = 1;             ///< 0: on the upper line, 1: between, 2: on the lower line
+  int horizontal_site_ = 0, vertical_site_ = 1;
   std::vector<float> r_, g_, b_, mixed_, u_, v_;
 };
 
