@@ -49,6 +49,31 @@ size_t largest_jump(const ClipAnalysis& out, const std::vector<size_t>& faces, s
   return where;
 }
 
+/// Frames of the scene that a frame lies in.
+int64_t scene_length(const ClipAnalysis& out, FrameIndex frame) {
+  FrameIndex begin = out.first_frame, end = out.first_frame + out.frames;
+  for (FrameIndex cut : out.cuts) {
+    if (cut <= frame) begin = std::max(begin, cut);
+    if (cut > frame) {
+      end = std::min(end, cut);
+      break;
+    }
+  }
+  return end - begin;
+}
+
+/// Prints, hands and folds of cloth can look like a face for a moment. Somebody who is there for less
+/// than a fifth of a second is nobody's loss.
+void drop_short_tracks(ClipAnalysis& out) {
+  constexpr size_t kShort = 5;
+  constexpr int64_t kLongScene = 15;
+  std::map<int, size_t> lengths;
+  for (const Face& face : out.faces) ++lengths[face.track];
+  std::erase_if(out.faces, [&](const Face& face) {
+    return lengths[face.track] < kShort && scene_length(out, face.frame) >= kLongScene;
+  });
+}
+
 /// A track whose later embeddings belong to somebody else gets a new id from there on.
 void split_changed_people(ClipAnalysis& out) {
   auto tracks = faces_by_track(out);
@@ -138,7 +163,7 @@ bool Finisher::embedding_due(const Face& face) const {
 }
 
 void Finisher::take(TrackedFrame& tracked) {
-  if (tracked.scene_begins) {
+  if (tracked.prepared->scene_begins) {
     out_.cuts.push_back(tracked.prepared->index);
     meter_.forget_tracks();
     embedded_.clear();
@@ -161,6 +186,7 @@ void Finisher::take(TrackedFrame& tracked) {
 }
 
 void finish_analysis(ClipAnalysis& out, const AnalysisOptions& options) {
+  drop_short_tracks(out);
   split_changed_people(out);
   make_tracks(out);
   cluster_tracks(out.tracks);

@@ -69,8 +69,8 @@ Points View::back(const Points& points) const {
   return out;
 }
 
-PreparedPtr prepare_frame(media::Frame frame, const FaceNets& nets,
-                          const AnalysisOptions& options) {
+std::shared_ptr<PreparedFrame> prepare_frame(media::Frame frame, const FaceNets& nets,
+                                             const AnalysisOptions& options) {
   auto out = std::make_shared<PreparedFrame>();
   out->index = frame.index;
   out->width = frame.width();

@@ -182,7 +182,7 @@ int Tracker::follow_back(const Face& face, std::vector<std::pair<size_t, Face>>&
   Face now = face;
   for (size_t i = held_.size(); i-- > 0;) {
     const TrackedFrame& earlier = held_[i];
-    const bool later_began = i + 1 < held_.size() && held_[i + 1].scene_begins;
+    const bool later_began = i + 1 < held_.size() && held_[i + 1].prepared->scene_begins;
     if (later_began) break;
     for (const Lost& lost : lost_)
       if (lost.face.frame == earlier.prepared->index && same_place(lost.face, now))
@@ -236,14 +236,11 @@ void Tracker::admit(Face face) {
 }
 
 std::vector<TrackedFrame> Tracker::add(PreparedPtr prepared) {
-  const bool begins =
-      !held_.empty() && scene_distance(held_.back().prepared->signature, prepared->signature) >
-                            options_.scene_threshold;
-  if (begins) begin_scene();
+  if (prepared->scene_begins) begin_scene();
   const bool lost = follow(*prepared);
   if (detection_due(*prepared, lost)) find_new(*prepared);
   scene_is_new_ = false;
-  TrackedFrame now{std::move(prepared), {}, begins};
+  TrackedFrame now{std::move(prepared), {}};
   for (const Live& live : live_) now.faces.push_back(live.face);
   held_.push_back(std::move(now));
   std::vector<TrackedFrame> done;

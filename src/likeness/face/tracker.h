@@ -29,6 +29,7 @@ struct PreparedFrame {
   Image8 small;               ///< RGB for detection and scene cuts
   float small_from_frame = 1;
   SceneSignature signature;
+  bool scene_begins = false;
   std::optional<std::vector<Detection>> detections;  ///< frame pixels; made ahead on grid frames
 };
 using PreparedPtr = std::shared_ptr<const PreparedFrame>;
@@ -45,7 +46,6 @@ struct FaceFinder {
 struct TrackedFrame {
   PreparedPtr prepared;
   std::vector<Face> faces;
-  bool scene_begins = false;
 };
 
 class Tracker {

@@ -61,12 +61,7 @@ class Pipeline {
             if (!decoded_.push(std::move(*frame))) break;
         },
         [&] { decoded_.close(); });
-    Stage prepare(
-        [&] {
-          while (auto frame = decoded_.pop())
-            if (!prepared_.push(prepare_frame(std::move(*frame), nets_, options_))) break;
-        },
-        [&] { decoded_.close(), prepared_.close(); });
+    Stage prepare([&] { prepare_all(); }, [&] { decoded_.close(), prepared_.close(); });
     Stage finish(
         [&] {
           while (auto frame = tracked_.pop()) {
@@ -92,6 +87,24 @@ class Pipeline {
   }
 
  private:
+  // One frame behind the decoder: what comes after tells a cut from fast motion.
+  void prepare_all() {
+    SceneCuts cuts(static_cast<float>(options_.scene_threshold));
+    std::shared_ptr<PreparedFrame> waiting;
+    while (auto frame = decoded_.pop()) {
+      auto now = prepare_frame(std::move(*frame), nets_, options_);
+      const bool began = cuts.add(now->signature);
+      if (waiting) {
+        waiting->scene_begins = began;
+        if (!prepared_.push(std::move(waiting))) return;
+      }
+      waiting = std::move(now);
+    }
+    if (!waiting) return;
+    waiting->scene_begins = cuts.last();
+    prepared_.push(std::move(waiting));
+  }
+
   void track(int held_frames, const Cancel& cancel) {
     flush_denormals();
     Tracker tracker(finder_of(nets_, options_), options_, held_frames);
@@ -124,6 +137,7 @@ ClipAnalysis analyse_clip(const std::filesystem::path& path, const FaceNets& net
   ClipAnalysis out;
   media::VideoReader reader(path);
   out.info = reader.info();
+  out.first_frame = range.first;
   const int64_t whole = std::max<int64_t>(0, out.info.frame_count - range.first);
   progress.begin("analyse " + path.filename().string(),
                  static_cast<double>(range.count < 0 ? whole : std::min(whole, range.count)),

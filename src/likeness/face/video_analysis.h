@@ -46,7 +46,8 @@ struct Track {
 
 struct ClipAnalysis {
   media::VideoInfo info;
-  int64_t frames = 0;
+  FrameIndex first_frame = 0;      ///< of the range
+  int64_t frames = 0;              ///< that could be read
   std::vector<Face> faces;         ///< sorted by frame, then track
   std::vector<Track> tracks;
   std::vector<FrameIndex> cuts;    ///< first frame of each new scene
