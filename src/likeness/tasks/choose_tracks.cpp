@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/tasks/choose_tracks.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "likeness/face/video_analysis.h"
+
+namespace likeness::tasks {
+namespace {
+
+int64_t frames_of(const project::TrackRow& t) { return t.last - t.first + 1; }
+
+/// People as clusters of the recognisable tracks, and the person of each track (-1 = not
+/// recognisable).
+std::vector<TrackChoice::Person> find_people(const std::vector<project::TrackRow>& rows,
+                                             std::vector<int>& person) {
+  std::vector<face::Track> tracks;
+  std::vector<size_t> row_of;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!has_embedding(rows[i])) continue;
+    face::Track t;
+    t.id = static_cast<int>(i);
+    t.first = rows[i].first;
+    t.last = rows[i].last;
+    t.embedding = rows[i].embedding;
+    t.embeddings = 1;
+    tracks.push_back(t);
+    row_of.push_back(i);
+  }
+  face::cluster_tracks(tracks, kSamePerson);
+  int clusters = 0;
+  for (const auto& t : tracks) clusters = std::max(clusters, t.cluster + 1);
+  std::vector<TrackChoice::Person> people(static_cast<size_t>(clusters));
+  person.assign(rows.size(), -1);
+  for (size_t i = 0; i < tracks.size(); ++i) {
+    const auto c = static_cast<size_t>(tracks[i].cluster);
+    const auto weight = static_cast<float>(frames_of(rows[row_of[i]]));
+    person[row_of[i]] = tracks[i].cluster;
+    people[c].tracks += 1;
+    people[c].faces += frames_of(rows[row_of[i]]);
+    for (size_t k = 0; k < people[c].embedding.size(); ++k)
+      people[c].embedding[k] += weight * tracks[i].embedding[k];
+  }
+  for (auto& p : people)
+    for (float& v : p.embedding) v /= static_cast<float>(std::max<int64_t>(1, p.faces));
+  return people;
+}
+
+}  // namespace
+
+bool has_embedding(const project::TrackRow& track) {
+  return std::any_of(track.embedding.begin(), track.embedding.end(),
+                     [](float v) { return v != 0; });
+}
+
+TrackChoice choose_tracks(const std::vector<project::TrackRow>& tracks,
+                          const std::optional<face::Embedding>& reference, bool everybody) {
+  TrackChoice choice;
+  std::vector<int> person;
+  std::vector<TrackChoice::Person> people = find_people(tracks, person);
+  std::vector<size_t> order(people.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return people[a].faces > people[b].faces; });
+  size_t nearest = 0;
+  for (size_t i = 0; i < people.size(); ++i) {
+    if (reference) people[i].distance = face::embedding_distance(people[i].embedding, *reference);
+    if (people[i].distance < people[nearest].distance) nearest = i;
+  }
+  if (everybody || (people.size() <= 1 && !reference)) {
+    for (auto& p : people) p.chosen = true;
+    choice.why = everybody        ? "every face was asked for"
+                 : people.empty() ? "nobody could be told apart"
+                                  : "there is one person";
+  } else if (reference && !people.empty()) {
+    for (auto& p : people) p.chosen = p.distance < kSamePerson;
+    // A little tolerance for the best one: light and age move an embedding.
+    if (people[nearest].distance < 0.6f) people[nearest].chosen = true;
+    choice.why = people[nearest].chosen
+                     ? "nearest to the faces the subject has already"
+                     : "nobody here looks like the faces the subject has already";
+  } else if (!people.empty()) {
+    people[order[0]].chosen = true;
+    choice.why = "the person with most faces of " + std::to_string(people.size());
+  }
+  const bool everyone =
+      std::all_of(people.begin(), people.end(), [](const auto& p) { return p.chosen; });
+  for (int p : person)
+    choice.keep.push_back(p >= 0 ? people[static_cast<size_t>(p)].chosen : everyone);
+  for (size_t i : order) choice.people.push_back(people[i]);
+  return choice;
+}
+
+}  // namespace likeness::tasks

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/tasks/runner.h"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/error.h"
+#include "likeness/base/hash.h"
+
+#ifndef LIKENESS_VERSION
+#define LIKENESS_VERSION "0.1.0"
+#endif
+
+namespace likeness::tasks {
+namespace fs = std::filesystem;
+namespace {
+
+/// Temporary files of processes that were killed in this folder; the lock says that nobody is in
+/// it.
+void remove_leftovers(const fs::path& folder) {
+  std::error_code ec;
+  for (const auto& f : fs::directory_iterator(folder, ec)) {
+    const std::string name = f.path().filename().string();
+    if (name.size() > 1 && name[0] == '.' && name.find(".tmp") != std::string::npos)
+      fs::remove_all(f.path(), ec);
+  }
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code ec;
+  fs::create_directories(folder, ec);
+  if (ec) throw_errno(ec.value(), "cannot create " + folder.string());
+}
+
+std::vector<fs::path> run_chunks(Task& task, Run& run) {
+  std::vector<fs::path> parts;
+  for (const Chunk& chunk : task.plan(run)) {
+    run.cancel.check();
+    fs::path out = run.work / (chunk.name + chunk.extension);
+    std::error_code ec;
+    if (!fs::exists(out, ec)) task.run(chunk, out, run);
+    if (!fs::exists(out, ec))
+      throw Error(ErrorCode::kInternal, task.name() + " did not write its part " + chunk.name,
+                  "please report this with the command you ran");
+    parts.push_back(std::move(out));
+  }
+  return parts;
+}
+
+JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs, int64_t job) {
+  JobResult done;
+  done.job = job;
+  const std::vector<fs::path> parts = run_chunks(task, run);
+  Result result = task.join(parts, run);
+  nlohmann::json outputs = nlohmann::json::array();
+  for (const trust::Output& output : result.outputs) {
+    trust::Finished f = trust::finish(run.project, run.grant, job, inputs, output);
+    outputs.push_back({{"kind", f.kind}, {"path", f.path.string()}, {"sha256", f.hash}});
+    done.outputs.push_back(std::move(f));
+  }
+  done.report = std::move(result.report);
+  done.report["job"] = job;
+  done.report["outputs"] = std::move(outputs);
+  std::error_code ec;
+  fs::remove_all(run.work, ec);
+  return done;
+}
+
+}  // namespace
+
+const char* program_version() { return LIKENESS_VERSION; }
+
+std::string job_key(const Task& task, const std::vector<trust::Input>& inputs) {
+  nlohmann::json j = {
+      {"task", task.name()}, {"version", program_version()}, {"options", task.options()}};
+  for (const auto& in : inputs) j["inputs"].push_back(in.hash);
+  return task.name() + "-" +
+         sha256(j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)).substr(0, 16);
+}
+
+ProjectLock::ProjectLock(const project::Project& project, const std::string& name) {
+  const fs::path folder = project.folder() / "work" / "locks";
+  make_folder(folder);
+  const fs::path path = folder / (name + ".lock");
+  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0) throw_errno(errno, "cannot lock " + path.string());
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    char pid[32] = "";
+    ssize_t n = ::pread(fd_, pid, sizeof pid - 1, 0);
+    ::close(fd_);
+    throw Error(ErrorCode::kIo,
+                "another job works on " + name + " in this project" +
+                    (n > 0 ? " (process " + std::string(pid, static_cast<size_t>(n)) + ")" : ""),
+                "wait until it is done, or stop it; then run this command again");
+  }
+  const std::string pid = std::to_string(::getpid());
+  if (::ftruncate(fd_, 0) != 0 ||
+      ::pwrite(fd_, pid.data(), pid.size(), 0) < 0) { /* only for the message */
+  }
+}
+ProjectLock::~ProjectLock() { ::close(fd_); }
+
+JobResult run_task(Task& task, project::Project& project, Progress& progress,
+                   const Cancel& cancel) {
+  nlohmann::json options = task.options();
+  const int64_t job = project.begin_job(task.name(), options);
+  auto fail = [&](const std::string& state, const nlohmann::json& why) {
+    try {
+      project.end_job(job, state, why);
+    } catch (const Error& e) {  // the first error matters more
+      log_warning(std::string("the job's state could not be stored: ") + e.what());
+    }
+  };
+  try {
+    const trust::Grant grant = trust::authorise(project, task.request());
+    const std::vector<trust::Input> inputs = task.inputs(project);
+    const std::string key = job_key(task, inputs);
+    std::vector<std::unique_ptr<ProjectLock>> locks;
+    locks.push_back(std::make_unique<ProjectLock>(project, key));
+    for (const std::string& name : task.locks())
+      locks.push_back(std::make_unique<ProjectLock>(project, name));
+    const fs::path work = project.work_folder(key);
+    make_folder(work);
+    remove_leftovers(work);
+    Run run{project, progress, cancel, grant, work};
+    JobResult done = run_job(task, run, inputs, job);
+    project.end_job(job, "done", done.report);
+    return done;
+  } catch (const Error& e) {
+    fail(e.code() == ErrorCode::kCancelled ? "cancelled" : "failed",
+         {{"code", error_code_name(e.code())}, {"error", e.what()}, {"hint", e.hint()}});
+    throw;
+  } catch (const std::exception& e) {
+    fail("failed", {{"code", "internal"}, {"error", e.what()}});
+    throw;
+  }
+}
+
+}  // namespace likeness::tasks
