@@ -56,7 +56,7 @@ void check_same_codec(const AVCodecParameters& a, const AVCodecParameters& b, co
 Times scan_parts(const std::vector<fs::path>& parts, const AVCodecParameters& first, AVRational base) {
   Times t;
   t.base = base;
-  int64_t end = INT64_MIN;
+  int64_t shown = INT64_MIN, end = 0;  // start and end of the last frame so far
   for (const fs::path& part : parts) {
     LogCapture capture;
     Container c = open_video(part, capture);
@@ -74,11 +74,13 @@ Times scan_parts(const std::vector<fs::path>& parts, const AVCodecParameters& fi
     if (t.decoding_order.size() == begin)
       throw Error(ErrorCode::kDamaged, part.string() + " holds no frames", "make this part again");
     // A part whose times start over goes right behind the one before.
-    int64_t offset = end != INT64_MIN && low < end - 1 ? end - low : 0;
+    // (Not "starts before the end": containers guess the duration of a last frame.)
+    int64_t offset = low <= shown ? end - low : 0;
     for (size_t i = begin; i < t.decoding_order.size(); ++i) t.decoding_order[i] += offset;
     t.offsets.push_back(offset);
     t.last_duration = std::max<int64_t>(1, duration);
-    end = high + offset + t.last_duration;
+    shown = high + offset;
+    end = shown + t.last_duration;
   }
   t.sorted = t.decoding_order;
   std::sort(t.sorted.begin(), t.sorted.end());

@@ -71,7 +71,8 @@ void ImageFolderWriter::write(const Frame& frame) {
   if (!file) throw_errno(errno, "cannot write " + name.string());
   bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
   int error = errno;
-  if (std::fclose(file) != 0 || !written) throw_errno(error ? error : EIO, "cannot write " + name.string());
+  if (std::fclose(file) != 0 || !written)
+    throw_errno(error == EFBIG ? ENOSPC : error ? error : EIO, "cannot write " + name.string());
 }
 
 void ImageFolderWriter::add_copy(const fs::path& image) {

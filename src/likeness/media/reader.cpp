@@ -130,13 +130,26 @@ class VideoSource final : public FrameSource {
 
   int64_t count_frames() override {
     if (exact_count_ == 0) {
-      exact_count_ = packet_index(info.path)->frames;
+      std::shared_ptr<const PacketIndex> index = packet_index(info.path);
+      exact_count_ = index->frames;
       info.frame_count = exact_count_;
+      if (index->one_to_one) info.variable_frame_rate = is_variable(index->pts);
     }
     return exact_count_;
   }
 
  private:
+  bool is_variable(const std::vector<int64_t>& pts) const {
+    int64_t low = INT64_MAX, high = 0;
+    for (size_t i = 1; i < pts.size(); ++i) {
+      low = std::min(low, pts[i] - pts[i - 1]);
+      high = std::max(high, pts[i] - pts[i - 1]);
+    }
+    // Milliseconds of Matroska round a steady rate by one.
+    double rounding_s = std::max(0.0011, av_q2d(decoder_.time_base()) * 1.5);
+    return pts.size() > 2 && static_cast<double>(high - low) * av_q2d(decoder_.time_base()) > rounding_s;
+  }
+
   struct Meta {
     FrameIndex index;
     int64_t pts, duration;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <fstream>
 
 extern "C" {
 #include <libavutil/pixdesc.h>
@@ -67,8 +68,17 @@ bool is_playlist(const AVInputFormat& format) {
   return false;
 }
 
+/// ISO 14496-12: a file of boxes starts with the size and type of one of these.
+bool starts_as_mp4(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  char head[8] = {};
+  in.read(head, sizeof head);
+  std::string type(head + 4, 4);
+  return type == "ftyp" || type == "mdat" || type == "moov" || type == "free" || type == "wide" || type == "skip";
+}
+
 [[noreturn]] void throw_not_a_video(const fs::path& path, int error, const std::string& said) {
-  if (said.find("moov atom not found") != std::string::npos)
+  if (said.find("moov atom not found") != std::string::npos && starts_as_mp4(path))
     throw Error(ErrorCode::kDamaged,
                 path.string() + " ends before its index (moov atom not found): nothing of it can be read",
                 "copy the file again, or recover it from the camera");
@@ -137,20 +147,39 @@ SourceKind classify_source(const fs::path& path, ImageList& images) {
   return SourceKind::kContainer;
 }
 
+namespace {
+
+/// Which demuxer fits the content; decided before it runs, so that a playlist opens nothing.
+const AVInputFormat* find_demuxer(const fs::path& path) {
+  std::string url = file_url(path);
+  AVIOContext* io = nullptr;
+  int error = avio_open(&io, url.c_str(), AVIO_FLAG_READ);
+  if (error < 0) throw_av(error, "cannot open " + path.string());
+  const AVInputFormat* format = nullptr;
+  error = av_probe_input_buffer2(io, &format, url.c_str(), nullptr, 0, 0);
+  avio_closep(&io);
+  if (error < 0 || !format) throw_not_a_video(path, error < 0 ? error : AVERROR_INVALIDDATA, "");
+  if (is_playlist(*format))
+    throw Error(ErrorCode::kUnsupported, path.string() + " is a playlist or text, not a video file",
+                "name the video file itself");
+  return format;
+}
+
+}  // namespace
+
 Container open_container(const fs::path& path, LogCapture& capture) {
+  const AVInputFormat* demuxer = find_demuxer(path);
   Container c;
   AVFormatContext* format = avformat_alloc_context();
   if (!format) throw_av(AVERROR(ENOMEM), "no memory to open " + path.string());
   format->opaque = &capture;
   AVDictionary* options = nullptr;
   av_dict_set(&options, "protocol_whitelist", "file", 0);
-  int error = avformat_open_input(&format, file_url(path).c_str(), nullptr, &options);
+  av_dict_set(&options, "pattern_type", "none", 0);  // for stills: a % in the name is just that
+  int error = avformat_open_input(&format, file_url(path).c_str(), demuxer, &options);
   av_dict_free(&options);
   if (error < 0) throw_not_a_video(path, error, capture.take());
   c.format.reset(format);
-  if (is_playlist(*format->iformat))
-    throw Error(ErrorCode::kUnsupported, path.string() + " is a playlist or text, not a video file",
-                "name the video file itself");
   error = avformat_find_stream_info(format, nullptr);
   if (error < 0) throw_not_a_video(path, error, capture.take());
   for (unsigned i = 0; i < format->nb_streams; ++i) {

@@ -52,6 +52,7 @@ class ContainerSink final : public FrameSink {
     setup_.sample_aspect = av_rational(like.sample_aspect);
     setup_.global_header = muxer_.wants_global_header();
     color_ = like.color;
+    variable_rate_ = like.variable_frame_rate;
   }
 
   void copy_audio_from(const fs::path& source, double start_s) override {
@@ -103,7 +104,8 @@ class ContainerSink final : public FrameSink {
     if (codec_->id == AV_CODEC_ID_HEVC && muxer_.is_mov_family())
       stream_->codecpar->codec_tag = MKTAG('h', 'v', 'c', '1');  // what Apple's players insist on
     stream_->time_base = setup_.time_base;
-    stream_->avg_frame_rate = setup_.frame_rate;
+    // Matroska would state it as the duration of every frame.
+    if (!variable_rate_) stream_->avg_frame_rate = setup_.frame_rate;
     stream_->sample_aspect_ratio = setup_.sample_aspect;
     if (audio_ && audio_->has_audio()) {
       audio_->add_stream(muxer_);
@@ -153,6 +155,7 @@ class ContainerSink final : public FrameSink {
   const AVCodec* codec_;
   EncoderSetup setup_;
   ColorTags color_;
+  bool variable_rate_ = false;
   LogCapture capture_;
   Muxer muxer_;
   std::unique_ptr<AudioCopier> audio_;

@@ -111,7 +111,7 @@ TEST(Writer, LossyCodecsStayCloseAndKeepDepth) {
                         Case{"b.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV420P10LE},
                         Case{"c.mp4", {.codec = "h265", .crf = 10}, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV420P10LE},
                         Case{"d.mov", {.codec = "prores"}, AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P10LE},
-                        Case{"e.mov", {.codec = "prores", .profile = "4444"}, AV_PIX_FMT_GBRP10LE, AV_PIX_FMT_YUV444P10LE},
+                        Case{"e.mov", {.codec = "prores", .profile = "4444"}, AV_PIX_FMT_GBRP10LE, AV_PIX_FMT_YUV444P12LE},
                         Case{"f.mp4", {.codec = "h264", .crf = 10, .bit_depth = 8}, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_YUV422P},
                         Case{"g.mp4", {.codec = "h264", .crf = 10, .chroma = "420"}, AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV420P},
                         Case{"h.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_GBRP, AV_PIX_FMT_YUV420P}}) {
@@ -136,11 +136,12 @@ TEST(Writer, VariableFrameTimesAndColourTagsAreKept) {
   std::map<std::string, WriterOptions> cases = {{"a.mp4", {.codec = "h264"}},
                                                 {"b.mov", {.codec = "prores"}},
                                                 {"c.mp4", {.codec = "h265", .preset = "ultrafast"}},
-                                                {"d.nut", {.codec = "ffv1"}}};
+                                                {"d.mkv", {.codec = "ffv1"}}};
   for (auto& [name, options] : cases) {
     Frame first = test_frame(AV_PIX_FMT_YUV420P10LE, 64, 64, 0, clock);
     VideoInfo info = info_like(first);
     info.sample_aspect = {4, 3};
+    info.variable_frame_rate = true;
     VideoWriter writer(folder / name, info, options);
     for (int i = 0; i < 60; ++i) {
       Frame frame = test_frame(AV_PIX_FMT_YUV420P10LE, 64, 64, i, clock);
@@ -154,12 +155,17 @@ TEST(Writer, VariableFrameTimesAndColourTagsAreKept) {
     writer.finish();
     VideoReader reader(folder / name);
     ColorTags tags{9, 16, 9, 1};
+    EXPECT_EQ(reader.count_frames(), 60) << name;
     EXPECT_TRUE(reader.info().variable_frame_rate) << name;
     EXPECT_NEAR(reader.info().sample_aspect.value(), 4.0 / 3, 1e-9) << name;
     for (int i = 0; i < 60; ++i) {
       auto frame = reader.next();
       ASSERT_TRUE(frame);
       EXPECT_TRUE(frame->color() == tags) << name;
+      if (name == "d.mkv") {  // Matroska counts milliseconds
+        EXPECT_NEAR(frame->time.value(), static_cast<double>(clock.times[static_cast<size_t>(i)]) / 90000, 0.00051);
+        continue;
+      }
       EXPECT_EQ(av_rescale_q(frame->time.ticks, av_rational(frame->time.time_base), {1, 90000}),
                 clock.times[static_cast<size_t>(i)]) << name << " " << i;
       if (i + 1 < 60) {
@@ -381,7 +387,7 @@ TEST(Concatenate, SoundComesFromTheSource) {
     EXPECT_NEAR(got[i].start_s, want[i].start_s, 0.0002);
   }
   EXPECT_LT(got.back().start_s, 3.0);
-  EXPECT_GT(got.back().start_s, 2.95);
+  EXPECT_GT(got.back().start_s, 2.94);
   VideoReader a(source), b(folder / "joined.mp4");
   for (int i = 0; i < 75; ++i) EXPECT_EQ(a.next()->time.value(), b.next()->time.value());
 }
