@@ -83,7 +83,7 @@ std::string grid(const Axes& a, const Chart& chart) {
       for (double m : {1.0, 2.0, 5.0})
         if (const double v = m * std::pow(10, p); v >= a.y.low && v <= a.y.high) ys.push_back(v);
   } else {
-    const double step = nice_step(a.y.high - a.y.low, 5);
+    const double step = nice_step(a.y.high - a.y.low, 7);
     for (double v = std::ceil(a.y.low / step) * step; v <= a.y.high + 1e-9 * step; v += step)
       ys.push_back(v);
   }
@@ -115,13 +115,10 @@ std::vector<size_t> visible_points(const Series& s) {
   for (size_t b = 0; b < kBuckets; ++b) {
     const size_t from = b * n / kBuckets, to = (b + 1) * n / kBuckets;
     size_t low = from, high = from;
-    bool gap = false;
     for (size_t i = from; i < to; ++i) {
-      gap = gap || !std::isfinite(s.y[i]);
       if (s.y[i] < s.y[low] || !std::isfinite(s.y[low])) low = i;
       if (s.y[i] > s.y[high] || !std::isfinite(s.y[high])) high = i;
     }
-    (void)gap;
     out.push_back(std::min(low, high));
     if (low != high) out.push_back(std::max(low, high));
   }

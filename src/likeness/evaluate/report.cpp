@@ -61,7 +61,8 @@ main{max-width:1080px;margin:0 auto;padding:32px 20px 64px}h1{font-size:28px;lin
 h2{font-size:19px;margin:40px 0 12px}p{margin:0 0 12px;max-width:70ch}.sub,small,.unit,td.why{color:var(--ink-2)}
 .verdict{display:inline-block;margin:14px 0 0;padding:6px 14px;border-radius:6px;background:var(--panel);border-left:4px solid var(--ink-2)}
 .verdict.good{border-color:var(--good)}.verdict.bad{border-color:var(--bad)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:15px}th{text-align:left;font-weight:600;color:var(--ink-2);font-size:13px}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;min-width:760px;font-size:15px}th{text-align:left;font-weight:600;color:var(--ink-2);font-size:13px}
+td:first-child{white-space:nowrap}td:nth-child(3){min-width:9em}
 th,td{padding:7px 12px 7px 0;border-bottom:1px solid var(--rule);vertical-align:top}td.n{font-variant-numeric:tabular-nums;text-align:right;white-space:nowrap;font-weight:600}
 th.n{text-align:right}td.goal{white-space:nowrap}.ok{color:var(--good);font-weight:600}.no{color:var(--bad);font-weight:600}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:16px}
@@ -216,14 +217,15 @@ std::string training_charts(const std::filesystem::path& path) {
       held{"Held-out frames", "step", "never trained on", {}};
   Chart likeness{"Likeness on held-out frames", "step", "higher is better", {}};
   loss.log_y = true;
-  for (auto& [name, series] : read_log(path)) {
+  for (const auto& [name, series] : read_log(path)) {
     auto has = [&n = name](const char* part) { return n.find(part) != std::string::npos; };
-    if (has("ssim") || has("psnr"))
-      held.series.push_back(series);
-    else if (has("identity") || has("similarity"))
-      likeness.series.push_back(series);
-    else if (has("loss"))
+    const bool held_out = has("held_out") || has("ssim") || has("psnr");
+    if (has("loss") && !has("held_out"))
       loss.series.push_back(series);
+    else if (has("identity_similarity"))
+      likeness.series.push_back(series);
+    else if (held_out && !has("l1"))
+      held.series.push_back(series);
   }
   // The total first; of parts no more than three beside it, or the picture says nothing.
   std::stable_sort(loss.series.begin(), loss.series.end(),
