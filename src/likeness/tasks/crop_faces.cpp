@@ -50,9 +50,7 @@ Crop crop_face(const media::Frame& frame, const face::Face& face, face::CropType
                const std::string& source, const std::string& source_hash) {
   Crop out;
   faceset::Item& item = out.item;
-  item.id =
-      sha256(source_hash + "/" + std::to_string(face.frame) + "/" + std::to_string(face.track))
-          .substr(0, 16);
+  item.id = faceset::item_id(source_hash, face.frame, face.track);
   item.source = source;
   item.source_hash = source_hash;
   item.frame = face.frame;

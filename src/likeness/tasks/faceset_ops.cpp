@@ -19,7 +19,7 @@ namespace {
 
 constexpr double kDegrees = 180 / 3.14159265358979323846;
 
-Faceset open(const project::Project& project, const std::string& subject) {
+fs::path existing_path(const project::Project& project, const std::string& subject) {
   const fs::path path = project.faceset_path(subject);
   std::error_code ec;
   if (!fs::exists(path, ec)) {
@@ -31,7 +31,10 @@ Faceset open(const project::Project& project, const std::string& subject) {
                 known.empty() ? "make it with: likeness extract PROJECT VIDEO --subject " + subject
                               : "known facesets: " + known);
   }
-  return Faceset::open(path);
+  return path;
+}
+Faceset open(const project::Project& project, const std::string& subject) {
+  return Faceset::open(existing_path(project, subject));
 }
 
 const char* crop_name(face::CropType type) {
@@ -264,8 +267,7 @@ nlohmann::json faceset_export(const project::Project& project, const std::string
 
 nlohmann::json faceset_delete(project::Project& project, const std::string& subject) {
   ProjectLock lock(project, "faceset-" + subject);
-  open(project, subject);
-  const auto entry = project.move_to_trash(project.faceset_path(subject), "faceset", subject);
+  const auto entry = project.move_to_trash(existing_path(project, subject), "faceset", subject);
   return {{"subject", subject}, {"trash", entry.id}};
 }
 
