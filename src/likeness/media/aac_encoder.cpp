@@ -39,13 +39,17 @@ AacEncoder::AacEncoder(const AVStream& source, bool global_header, LogCapture& c
   if (global_header) encoder_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   check_av(avcodec_open2(encoder_.get(), codec, nullptr), "starting the AAC encoder");
   AVChannelLayout in_layout{};
-  if (decoder_->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC) av_channel_layout_default(&in_layout, channels);
-  else check_av(av_channel_layout_copy(&in_layout, &decoder_->ch_layout), "no memory for sound");
-  int error = swr_alloc_set_opts2(&resampler_, &encoder_->ch_layout, encoder_->sample_fmt, encoder_->sample_rate,
-                                  &in_layout, decoder_->sample_fmt, decoder_->sample_rate, 0, nullptr);
+  if (decoder_->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+    av_channel_layout_default(&in_layout, channels);
+  else
+    check_av(av_channel_layout_copy(&in_layout, &decoder_->ch_layout), "no memory for sound");
+  int error = swr_alloc_set_opts2(&resampler_, &encoder_->ch_layout, encoder_->sample_fmt,
+                                  encoder_->sample_rate, &in_layout, decoder_->sample_fmt,
+                                  decoder_->sample_rate, 0, nullptr);
   av_channel_layout_uninit(&in_layout);
   if (error >= 0) error = swr_init(resampler_);
-  fifo_ = av_audio_fifo_alloc(encoder_->sample_fmt, encoder_->ch_layout.nb_channels, encoder_->frame_size);
+  fifo_ = av_audio_fifo_alloc(encoder_->sample_fmt, encoder_->ch_layout.nb_channels,
+                              encoder_->frame_size);
   if (error < 0 || !fifo_) {
     swr_free(&resampler_);
     if (fifo_) av_audio_fifo_free(fifo_);
@@ -71,14 +75,16 @@ void AacEncoder::take(const AVFrame& frame) {
   out->format = encoder_->sample_fmt;
   check_av(av_channel_layout_copy(&out->ch_layout, &encoder_->ch_layout), "no memory for sound");
   check_av(av_frame_get_buffer(out.get(), 0), "no memory for sound");
-  int got = swr_convert(resampler_, out->extended_data, room, const_cast<const uint8_t**>(frame.extended_data),
-                        frame.nb_samples);
+  int got = swr_convert(resampler_, out->extended_data, room,
+                        const_cast<const uint8_t**>(frame.extended_data), frame.nb_samples);
   check_av(got, "converting the sound");
-  check_av(av_audio_fifo_write(fifo_, reinterpret_cast<void**>(out->extended_data), got), "no memory for sound");
+  check_av(av_audio_fifo_write(fifo_, reinterpret_cast<void**>(out->extended_data), got),
+           "no memory for sound");
 }
 
 void AacEncoder::encode(bool flush) {
-  while (av_audio_fifo_size(fifo_) >= encoder_->frame_size || (flush && av_audio_fifo_size(fifo_) > 0)) {
+  while (av_audio_fifo_size(fifo_) >= encoder_->frame_size ||
+         (flush && av_audio_fifo_size(fifo_) > 0)) {
     FramePtr in = make_frame();
     in->nb_samples = std::min(encoder_->frame_size, av_audio_fifo_size(fifo_));
     in->format = encoder_->sample_fmt;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside `media` only: decodes audio packets and encodes them as AAC, for containers that cannot hold
-// the source's codec.
+// Inside `media` only: decodes audio packets and encodes them as AAC, for containers that cannot
+// hold the source's codec.
 #pragma once
 
 #include <deque>
@@ -17,8 +17,8 @@ class AacEncoder {
   AacEncoder(const AVStream& source, bool global_header, LogCapture& capture);
   ~AacEncoder();
   const AVCodecContext& context() const { return *encoder_; }
-  /// Packet times are those of the source (in its time base); null ends. Broken packets become silence
-  /// of no length: the time of the next good one counts.
+  /// Packet times are those of the source (in its time base); null ends. Broken packets become
+  /// silence of no length: the time of the next good one counts.
   void push(const AVPacket* packet);
   /// The next AAC packet in context().time_base counted from the source's zero, or null.
   PacketPtr pull();

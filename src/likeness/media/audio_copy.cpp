@@ -25,7 +25,8 @@ AudioCopier::AudioCopier(const std::filesystem::path& source, double start_s)
   else
     origin_ = stream.start_time == AV_NOPTS_VALUE ? 0 : stream.start_time;
   for (unsigned i = 0; i < container_.format->nb_streams; ++i)
-    if (static_cast<int>(i) != container_.audio) container_.format->streams[i]->discard = AVDISCARD_ALL;
+    if (static_cast<int>(i) != container_.audio)
+      container_.format->streams[i]->discard = AVDISCARD_ALL;
   if (start_s > 0) {
     int64_t time = origin_ + static_cast<int64_t>(std::floor(start_s / av_q2d(base_)));
     av_seek_frame(container_.format.get(), container_.audio, time, AVSEEK_FLAG_BACKWARD);
@@ -45,10 +46,12 @@ void AudioCopier::add_stream(Muxer& muxer) {
     return;
   }
   encoder_ = std::make_unique<AacEncoder>(in, muxer.wants_global_header(), capture_);
-  check_av(avcodec_parameters_from_context(stream_->codecpar, &encoder_->context()), "no memory for the output");
+  check_av(avcodec_parameters_from_context(stream_->codecpar, &encoder_->context()),
+           "no memory for the output");
   stream_->time_base = encoder_->context().time_base;
   log_warning("the sound of " + path_.string() + " is " + avcodec_get_name(in.codecpar->codec_id) +
-              ", which this container cannot hold: it is encoded as AAC; use .mov or .mkv to keep it untouched");
+              ", which this container cannot hold: it is encoded as AAC; use .mov or .mkv to keep "
+              "it untouched");
 }
 
 bool AudioCopier::load() {
@@ -64,8 +67,10 @@ bool AudioCopier::load() {
       double end = static_cast<double>(packet_->pts + packet_->duration - origin_) * av_q2d(base_);
       wanted = end > start_s_;
     }
-    if (wanted) loaded_ = true;
-    else av_packet_unref(packet_.get());
+    if (wanted)
+      loaded_ = true;
+    else
+      av_packet_unref(packet_.get());
   }
   return loaded_;
 }
@@ -75,14 +80,16 @@ void AudioCopier::pump(Muxer& muxer, double until_s) {
   int64_t offset = origin_ + static_cast<int64_t>(std::llround(shift_s_ / av_q2d(base_)));
   while (load()) {
     int64_t pts = packet_->pts != AV_NOPTS_VALUE ? packet_->pts : packet_->dts;
-    if (pts != AV_NOPTS_VALUE && static_cast<double>(pts - offset) * av_q2d(base_) >= until_s) return;
+    if (pts != AV_NOPTS_VALUE && static_cast<double>(pts - offset) * av_q2d(base_) >= until_s)
+      return;
     loaded_ = false;
     if (packet_->pts != AV_NOPTS_VALUE) packet_->pts -= offset;
     if (packet_->dts != AV_NOPTS_VALUE) packet_->dts -= offset;
     if (encoder_) {
       encoder_->push(packet_.get());
       av_packet_unref(packet_.get());
-      while (PacketPtr out = encoder_->pull()) muxer.write(*out, *stream_, encoder_->context().time_base);
+      while (PacketPtr out = encoder_->pull())
+        muxer.write(*out, *stream_, encoder_->context().time_base);
     } else {
       muxer.write(*packet_, *stream_, base_);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <csignal>
 #include <fstream>
+
 #include <sys/resource.h>
 
 #include "likeness/base/atomic_file.h"
@@ -11,14 +12,17 @@ namespace fs = std::filesystem;
 namespace likeness::media {
 namespace {
 
-void put(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void put(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 TEST(BadInput, ClearErrorsForWhatIsNoVideo) {
   TempFolder folder;
   put(folder / "empty.mp4", "");
   put(folder / "text.mp4", "This is a shopping list.\nmilk\nbread\n" + std::string(3000, 'x'));
   put(folder / "text.png", "This is no picture either");
-  put(folder / "list.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n/etc/passwd\n#EXT-X-ENDLIST\n");
+  put(folder / "list.mp4",
+      "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n/etc/passwd\n#EXT-X-ENDLIST\n");
   put(folder / "concat.mp4", "ffconcat version 1.0\nfile /etc/passwd\n");
   put(folder / "zeros.mp4", std::string(100000, '\0'));
   put(folder / "note.txt", "hello");
@@ -125,7 +129,8 @@ TEST(BadInput, TruncatedFilesGiveWhatIsThere) {
 
 TEST(BadInput, BrokenMiddleIsNamedAndReadingGoesOn) {
   TempFolder folder;
-  write_clip(folder / "a.mp4", {.codec = "h264", .threads = 1}, AV_PIX_FMT_YUV420P, 160, 128, 0, 300);
+  write_clip(folder / "a.mp4", {.codec = "h264", .threads = 1}, AV_PIX_FMT_YUV420P, 160, 128, 0,
+             300);
   std::string bytes = read_file(folder / "a.mp4");
   VideoReader whole(folder / "a.mp4");
   std::vector<Frame> good = read_all(whole);
@@ -153,7 +158,8 @@ TEST(BadInput, RandomDamageNeverCrashes) {
     for (int round = 0; round < 40; ++round) {
       Rng rng(11, round, name);
       std::string bad = bytes;
-      for (int i = 0; i < 1 + round % 20; ++i) bad[rng.below(bad.size())] = static_cast<char>(rng.next());
+      for (int i = 0; i < 1 + round % 20; ++i)
+        bad[rng.below(bad.size())] = static_cast<char>(rng.next());
       if (round % 3 == 0) bad.resize(rng.below(bad.size()) + 1);
       fs::path path = folder / ("bad-" + name);
       put(path, bad);
@@ -161,7 +167,8 @@ TEST(BadInput, RandomDamageNeverCrashes) {
         VideoReader reader(path);
         int64_t frames = 0;
         while (auto frame = reader.next()) {
-          ASSERT_EQ(static_cast<int>(frame->rgb8().data.size()), frame->width() * frame->height() * 3);
+          ASSERT_EQ(static_cast<int>(frame->rgb8().data.size()),
+                    frame->width() * frame->height() * 3);
           ASSERT_LT(++frames, 1000);
         }
         reader.seek(3);
@@ -181,7 +188,8 @@ TEST(BadOutput, UnfinishedFilesVanish) {
     video.write(frame);
     VideoWriter images(folder / "images", info_like(frame), {.codec = "png"});
     images.write(frame);
-    EXPECT_EQ(code_of([&] { video.write(test_frame(AV_PIX_FMT_YUV420P, 32, 32, 1)); }), ErrorCode::kUsage);
+    EXPECT_EQ(code_of([&] { video.write(test_frame(AV_PIX_FMT_YUV420P, 32, 32, 1)); }),
+              ErrorCode::kUsage);
     VideoWriter nothing(folder / "b.mp4", info_like(frame), {});
     EXPECT_EQ(code_of([&] { nothing.finish(); }), ErrorCode::kUsage);
     EXPECT_FALSE(fs::exists(folder / "a.mp4"));
@@ -197,7 +205,8 @@ TEST(BadOutput, FoldersThatCannotBeWritten) {
   put(folder / "file", "x");
   EXPECT_THROW(VideoWriter(folder / "file/a.mp4", info_like(frame), {}), Error);
   fs::create_directory(folder / "a.mp4");
-  EXPECT_EQ(code_of([&] { VideoWriter(folder / "a.mp4", info_like(frame), {}); }), ErrorCode::kUsage);
+  EXPECT_EQ(code_of([&] { VideoWriter(folder / "a.mp4", info_like(frame), {}); }),
+            ErrorCode::kUsage);
   EXPECT_EQ(folder.entries(), 2u);
 }
 
@@ -212,7 +221,9 @@ TEST(BadOutput, FullDiskIsAnErrorAndLeavesNothing) {
   put(folder / "old.mp4", "what was there");
   for (std::string codec : {"ffv1", "h264", "png"}) {
     ErrorCode code = code_of([&] {
-      fs::path path = codec == "ffv1" ? folder / "a.mkv" : codec == "h264" ? folder / "old.mp4" : folder / "images";
+      fs::path path = codec == "ffv1"   ? folder / "a.mkv"
+                      : codec == "h264" ? folder / "old.mp4"
+                                        : folder / "images";
       Frame frame = test_frame(AV_PIX_FMT_YUV420P, 640, 480, 0);
       VideoWriter writer(path, info_like(frame), {.codec = codec, .crf = 5, .preset = "ultrafast"});
       ::setrlimit(RLIMIT_FSIZE, &small);

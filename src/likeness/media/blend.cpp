@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blending in delta form: native += round(matrix * alpha * (rgb - own rgb)). Where the difference or
-// alpha is zero nothing is added, so untouched samples stay bit-exact whatever the matrix does.
+// Blending in delta form: native += round(matrix * alpha * (rgb - own rgb)). Where the difference
+// or alpha is zero nothing is added, so untouched samples stay bit-exact whatever the matrix does.
 #include <algorithm>
 
 #include "likeness/media/pixels.h"
@@ -10,7 +10,8 @@ namespace {
 
 template <typename T>
 T* line_of(AVFrame& frame, int plane, int y) {
-  return reinterpret_cast<T*>(frame.data[plane] + static_cast<ptrdiff_t>(y) * frame.linesize[plane]);
+  return reinterpret_cast<T*>(frame.data[plane] +
+                              static_cast<ptrdiff_t>(y) * frame.linesize[plane]);
 }
 
 /// native + delta, rounded to nearest and kept in [0, peak]; NaN gives 0.
@@ -23,15 +24,19 @@ inline T add_rounded(T native, float delta, float peak) {
 }
 
 template <typename T>
-void add_line(T* __restrict out, const float* __restrict delta, int count, float scale, float peak) {
+void add_line(T* __restrict out, const float* __restrict delta, int count, float scale,
+              float peak) {
   for (int i = 0; i < count; ++i) out[i] = add_rounded<T>(out[i], delta[i] * scale, peak);
 }
 
 struct Deltas {
   std::vector<float> r, g, b;
   explicit Deltas(int width)
-      : r(static_cast<size_t>(width)), g(static_cast<size_t>(width)), b(static_cast<size_t>(width)) {}
-  void fill(const LineReader& own, const float* __restrict rgb, const float* __restrict alpha, int width) {
+      : r(static_cast<size_t>(width)),
+        g(static_cast<size_t>(width)),
+        b(static_cast<size_t>(width)) {}
+  void fill(const LineReader& own, const float* __restrict rgb, const float* __restrict alpha,
+            int width) {
     const float* __restrict own_r = own.r();
     const float* __restrict own_g = own.g();
     const float* __restrict own_b = own.b();
@@ -60,27 +65,35 @@ void blend_rgb_planes(AVFrame& frame, Rect region, const ImageF& rgb, const Imag
     delta.fill(own, rgb.row(y - region.y0), alpha.row(y - region.y0), region.width());
     const std::vector<float>* lines[3] = {&delta.r, &delta.g, &delta.b};
     for (int c = 0; c < 3; ++c)
-      add_line(line_of<T>(frame, layout.plane[c], y) + region.x0, lines[c]->data(), region.width(), scale,
-               peak);
+      add_line(line_of<T>(frame, layout.plane[c], y) + region.x0, lines[c]->data(), region.width(),
+               scale, peak);
   }
 }
 
 /// Chroma samples are shared by a block of pixels, and reading spreads them over the pixels around
-/// (LineReader interpolates). Adding the mean difference of a block would therefore leave about half of the
-/// fine chroma of the old picture behind. Let K be "spread, then average over blocks" and B the mean
-/// differences wanted: the D with K D = B is found by Van Cittert's iteration D <- D + (B - K D). It works on
-/// differences only, so nothing wanted means nothing changed.
+/// (LineReader interpolates). Adding the mean difference of a block would therefore leave about
+/// half of the fine chroma of the old picture behind. Let K be "spread, then average over blocks"
+/// and B the mean differences wanted: the D with K D = B is found by Van Cittert's iteration D <- D
+/// + (B - K D). It works on differences only, so nothing wanted means nothing changed.
 class ChromaBlend {
  public:
-  ChromaBlend(const LineReader& reader, const AVFrame& frame, const PixelLayout& layout, Rect region)
-      : log2_w_(layout.log2_w), log2_h_(layout.log2_h), x0_(region.x0 >> log2_w_), y0_(region.y0 >> log2_h_),
-        columns_(((region.x1 - 1) >> log2_w_) - x0_ + 1), rows_(((region.y1 - 1) >> log2_h_) - y0_ + 1),
-        shift_(region.x0 - (x0_ << log2_w_)), frame_width_(frame.width), frame_height_(frame.height),
+  ChromaBlend(const LineReader& reader, const AVFrame& frame, const PixelLayout& layout,
+              Rect region)
+      : log2_w_(layout.log2_w),
+        log2_h_(layout.log2_h),
+        x0_(region.x0 >> log2_w_),
+        y0_(region.y0 >> log2_h_),
+        columns_(((region.x1 - 1) >> log2_w_) - x0_ + 1),
+        rows_(((region.y1 - 1) >> log2_h_) - y0_ + 1),
+        shift_(region.x0 - (x0_ << log2_w_)),
+        frame_width_(frame.width),
+        frame_height_(frame.height),
         across_(log2_w_ ? kSpread[reader.horizontal_site()] : kNone),
         down_(log2_h_ ? kSpread[reader.vertical_site()] : kNone) {
     size_t line = static_cast<size_t>(columns_ << log2_w_) + 2;
     for (auto* sums : {&u_sum_, &v_sum_, &a_sum_}) sums->assign(line, 0.0f);
-    for (auto* plane : {&u_, &v_}) plane->assign(static_cast<size_t>(columns_) * static_cast<size_t>(rows_), 0.0f);
+    for (auto* plane : {&u_, &v_})
+      plane->assign(static_cast<size_t>(columns_) * static_cast<size_t>(rows_), 0.0f);
     touched_.assign(u_.size(), 0);
   }
   /// Where the differences of a line's pixels are added up, from the region's left edge on.
@@ -115,7 +128,8 @@ class ChromaBlend {
       if (log2_w_ || log2_h_) sharpen(plane);
       for (int y = 0; y < rows_; ++y)
         add_line(line_of<T>(frame, layout.plane[c + 1], y0_ + y) + x0_,
-                 plane.data() + static_cast<size_t>(y) * static_cast<size_t>(columns_), columns_, scale, peak);
+                 plane.data() + static_cast<size_t>(y) * static_cast<size_t>(columns_), columns_,
+                 scale, peak);
     }
   }
 
@@ -124,7 +138,8 @@ class ChromaBlend {
     float before, here, after;
   };
   // Low side, middle, high side: see LineReader for what is spread where.
-  static constexpr Taps kSpread[3] = {{0, 0.75f, 0.25f}, {0.125f, 0.75f, 0.125f}, {0.25f, 0.75f, 0}};
+  static constexpr Taps kSpread[3] = {
+      {0, 0.75f, 0.25f}, {0.125f, 0.75f, 0.125f}, {0.25f, 0.75f, 0}};
   static constexpr Taps kNone = {0, 1, 0};
   static constexpr int kIterations = 3;
 

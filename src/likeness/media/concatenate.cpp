@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts are joined packet by packet. Presentation times stay what the parts say (a part that was written
-// from frames of the middle of a video starts at that time); decoding times are made anew for the whole,
-// because each encoder run starts its own ramp and the ramps overlap at the joints.
+// Parts are joined packet by packet. Presentation times stay what the parts say (a part that was
+// written from frames of the middle of a video starts at that time); decoding times are made anew
+// for the whole, because each encoder run starts its own ramp and the ramps overlap at the joints.
 #include <algorithm>
 #include <cstring>
 
@@ -17,7 +17,8 @@ namespace likeness::media {
 namespace {
 
 struct Times {
-  std::vector<int64_t> decoding_order;  ///< pts of every packet of all parts, in `base`, after offsets
+  std::vector<int64_t>
+      decoding_order;  ///< pts of every packet of all parts, in `base`, after offsets
   std::vector<int64_t> sorted;
   std::vector<int64_t> offsets;  ///< of each part
   int64_t last_duration = 0;
@@ -25,7 +26,8 @@ struct Times {
   AVRational base{1, 1};
 };
 
-/// Calls body(packet) for each shown video packet of a part. A part of ours has no damage: an error is one.
+/// Calls body(packet) for each shown video packet of a part. A part of ours has no damage: an error
+/// is one.
 template <typename Body>
 void for_each_packet(const fs::path& part, Container& c, Body body) {
   for (unsigned i = 0; i < c.format->nb_streams; ++i)
@@ -43,17 +45,20 @@ void for_each_packet(const fs::path& part, Container& c, Body body) {
   }
 }
 
-void check_same_codec(const AVCodecParameters& a, const AVCodecParameters& b, const fs::path& part) {
-  bool same = a.codec_id == b.codec_id && a.width == b.width && a.height == b.height && a.format == b.format &&
-              a.extradata_size == b.extradata_size &&
+void check_same_codec(const AVCodecParameters& a, const AVCodecParameters& b,
+                      const fs::path& part) {
+  bool same = a.codec_id == b.codec_id && a.width == b.width && a.height == b.height &&
+              a.format == b.format && a.extradata_size == b.extradata_size &&
               (a.extradata_size == 0 ||
                std::memcmp(a.extradata, b.extradata, static_cast<size_t>(a.extradata_size)) == 0);
   if (!same)
-    throw Error(ErrorCode::kBadInput, part.string() + " was written with other options than the first part",
+    throw Error(ErrorCode::kBadInput,
+                part.string() + " was written with other options than the first part",
                 "delete the parts and make them again with the same options");
 }
 
-Times scan_parts(const std::vector<fs::path>& parts, const AVCodecParameters& first, AVRational base) {
+Times scan_parts(const std::vector<fs::path>& parts, const AVCodecParameters& first,
+                 AVRational base) {
   Times t;
   t.base = base;
   int64_t shown = INT64_MIN, end = 0;  // start and end of the last frame so far
@@ -85,7 +90,8 @@ Times scan_parts(const std::vector<fs::path>& parts, const AVCodecParameters& fi
   t.sorted = t.decoding_order;
   std::sort(t.sorted.begin(), t.sorted.end());
   for (size_t i = 0; i < t.decoding_order.size(); ++i) {
-    auto rank = std::lower_bound(t.sorted.begin(), t.sorted.end(), t.decoding_order[i]) - t.sorted.begin();
+    auto rank =
+        std::lower_bound(t.sorted.begin(), t.sorted.end(), t.decoding_order[i]) - t.sorted.begin();
     t.delay = std::max(t.delay, static_cast<int>(static_cast<ptrdiff_t>(i) - rank));
   }
   return t;
@@ -94,7 +100,8 @@ Times scan_parts(const std::vector<fs::path>& parts, const AVCodecParameters& fi
 int64_t decoding_time(const Times& t, size_t i) {
   size_t delay = static_cast<size_t>(t.delay);
   if (i >= delay) return t.sorted[i - delay];
-  int64_t step = t.sorted.size() > 1 ? std::max<int64_t>(1, t.sorted[1] - t.sorted[0]) : t.last_duration;
+  int64_t step =
+      t.sorted.size() > 1 ? std::max<int64_t>(1, t.sorted[1] - t.sorted[0]) : t.last_duration;
   return t.sorted[0] - static_cast<int64_t>(delay - i) * step;
 }
 
@@ -111,7 +118,8 @@ void concatenate_folders(const std::vector<fs::path>& parts, const fs::path& out
         writer = std::make_unique<ImageFolderWriter>(out, kind.substr(1));
       }
       if (extension != kind)
-        throw Error(ErrorCode::kBadInput, image.string() + " is of another kind than the first image",
+        throw Error(ErrorCode::kBadInput,
+                    image.string() + " is of another kind than the first image",
                     "join folders that were written with the same options");
       writer->add_copy(image);
     }
@@ -125,15 +133,18 @@ std::unique_ptr<AudioCopier> open_audio(const fs::path& source, double first_s) 
   Container c = open_container(source, capture);
   double video_starts_s = 0;
   if (c.video >= 0 && c.video_stream()->start_time != AV_NOPTS_VALUE)
-    video_starts_s = static_cast<double>(c.video_stream()->start_time - c.origin) * av_q2d(c.video_stream()->time_base);
+    video_starts_s = static_cast<double>(c.video_stream()->start_time - c.origin) *
+                     av_q2d(c.video_stream()->time_base);
   bool whole = first_s <= video_starts_s + 1e-3;
   return std::make_unique<AudioCopier>(source, whole ? 0.0 : first_s);
 }
 
 }  // namespace
 
-void concatenate(const std::vector<fs::path>& parts, const fs::path& out, const fs::path& audio_source) {
-  if (parts.empty()) throw Error(ErrorCode::kUsage, "there are no parts to join", "name at least one part");
+void concatenate(const std::vector<fs::path>& parts, const fs::path& out,
+                 const fs::path& audio_source) {
+  if (parts.empty())
+    throw Error(ErrorCode::kUsage, "there are no parts to join", "name at least one part");
   std::error_code ec;
   if (fs::is_directory(parts.front(), ec)) return concatenate_folders(parts, out);
 
@@ -148,7 +159,8 @@ void concatenate(const std::vector<fs::path>& parts, const fs::path& out, const 
                 "name the output as the parts are named");
   AVStream* stream = muxer.add_stream();
   check_av(avcodec_parameters_copy(stream->codecpar, like.codecpar), "no memory for the output");
-  if (!muxer.is_mov_family() || parts.front().extension() != out.extension()) stream->codecpar->codec_tag = 0;
+  if (!muxer.is_mov_family() || parts.front().extension() != out.extension())
+    stream->codecpar->codec_tag = 0;
   if (like.codecpar->codec_id == AV_CODEC_ID_HEVC && muxer.is_mov_family())
     stream->codecpar->codec_tag = MKTAG('h', 'v', 'c', '1');
   stream->time_base = like.time_base;
@@ -178,7 +190,8 @@ void concatenate(const std::vector<fs::path>& parts, const fs::path& out, const 
       ++at;
     });
   }
-  if (audio) audio->finish(muxer, static_cast<double>(times.sorted.back() + times.last_duration) * tick_s);
+  if (audio)
+    audio->finish(muxer, static_cast<double>(times.sorted.back() + times.last_duration) * tick_s);
   muxer.finish();
 }
 

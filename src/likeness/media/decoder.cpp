@@ -20,7 +20,8 @@ void Decoder::open() {
   for (unsigned i = 0; i < container_.format->nb_streams; ++i) {
     AVStream& stream = *container_.format->streams[i];
     // Sound is read along (and dropped) because its end tells whether the file was cut.
-    bool wanted = static_cast<int>(i) == container_.video || stream.codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+    bool wanted = static_cast<int>(i) == container_.video ||
+                  stream.codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
     if (!wanted) stream.discard = AVDISCARD_ALL;
   }
   codec_ = open_decoder(*container_.video_stream(), threads_, capture_);
@@ -76,8 +77,9 @@ bool Decoder::send_packet() {
     int64_t start = packet_->pts != AV_NOPTS_VALUE ? packet_->pts : packet_->dts;
     AVRational base = container_.format->streams[packet_->stream_index]->time_base;
     if (start != AV_NOPTS_VALUE)
-      seen_end_us_ = std::max(seen_end_us_, av_rescale_q(start + std::max<int64_t>(0, packet_->duration), base,
-                                                         AV_TIME_BASE_Q));
+      seen_end_us_ = std::max(
+          seen_end_us_,
+          av_rescale_q(start + std::max<int64_t>(0, packet_->duration), base, AV_TIME_BASE_Q));
     bool key = packet_->flags & AV_PKT_FLAG_KEY;
     if (packet_->stream_index != container_.video || (!key_seen_ && !key)) {
       av_packet_unref(packet_.get());
@@ -103,13 +105,15 @@ bool Decoder::send_packet() {
 
 void Decoder::report_short_file() {
   const AVFormatContext& format = *container_.format;
-  bool promised = format.duration_estimation_method == AVFMT_DURATION_FROM_STREAM && format.duration > 0;
+  bool promised =
+      format.duration_estimation_method == AVFMT_DURATION_FROM_STREAM && format.duration > 0;
   if (!promised || quiet_) return;
   int64_t start = format.start_time == AV_NOPTS_VALUE ? 0 : format.start_time;
   int64_t missing_us = format.duration + start - seen_end_us_;
   if (missing_us < AV_TIME_BASE / 2) return;
   int64_t pts = av_rescale_q(seen_end_us_, AV_TIME_BASE_Q, time_base());
-  report(pts, "the file ends " + std::to_string(missing_us / 1000) + " ms before the length it states");
+  report(pts,
+         "the file ends " + std::to_string(missing_us / 1000) + " ms before the length it states");
 }
 
 FramePtr Decoder::decode() {
@@ -141,7 +145,8 @@ FramePtr Decoder::uniform(FramePtr frame) {
   if (frame->color_trc == AVCOL_TRC_UNSPECIFIED) frame->color_trc = p.color_trc;
   if (frame->colorspace == AVCOL_SPC_UNSPECIFIED) frame->colorspace = p.color_space;
   if (frame->color_range == AVCOL_RANGE_UNSPECIFIED) frame->color_range = p.color_range;
-  if (frame->chroma_location == AVCHROMA_LOC_UNSPECIFIED) frame->chroma_location = p.chroma_location;
+  if (frame->chroma_location == AVCHROMA_LOC_UNSPECIFIED)
+    frame->chroma_location = p.chroma_location;
   if (frame->sample_aspect_ratio.num <= 0) {
     AVRational own = p.sample_aspect_ratio, outer = container_.video_stream()->sample_aspect_ratio;
     frame->sample_aspect_ratio = own.num > 0 ? own : outer;
@@ -152,7 +157,8 @@ FramePtr Decoder::uniform(FramePtr frame) {
     height_ = p.height;
   }
   if (frame->width != width_ || frame->height != height_ || frame->format != format_)
-    frame = convert_picture(*frame, static_cast<AVPixelFormat>(format_), width_, height_, size_scaler_);
+    frame =
+        convert_picture(*frame, static_cast<AVPixelFormat>(format_), width_, height_, size_scaler_);
   return frame;
 }
 
@@ -198,7 +204,8 @@ std::optional<Decoded> Decoder::next() {
 bool Decoder::position(const PacketIndex::Key& key) {
   auto land = [&](int64_t time) {
     if (time == AV_NOPTS_VALUE) return false;
-    if (av_seek_frame(container_.format.get(), container_.video, time, AVSEEK_FLAG_BACKWARD) < 0) return false;
+    if (av_seek_frame(container_.format.get(), container_.video, time, AVSEEK_FLAG_BACKWARD) < 0)
+      return false;
     avcodec_flush_buffers(codec_.get());
     av_packet_unref(packet_.get());
     packet_waiting_ = key_seen_ = input_ended_ = drained_ = false;

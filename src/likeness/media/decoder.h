@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside `media` only: decoded pictures of a container in presentation order, numbered, in a supported
-// layout and of one size; not yet deinterlaced or turned.
+// Inside `media` only: decoded pictures of a container in presentation order, numbered, in a
+// supported layout and of one size; not yet deinterlaced or turned.
 #pragma once
 
 #include <functional>
@@ -35,8 +35,8 @@ class Decoder {
 
  private:
   void open();
-  FramePtr decode();             ///< the next picture of the codec, or null
-  bool send_packet();            ///< false at the end of the file
+  FramePtr decode();   ///< the next picture of the codec, or null
+  bool send_packet();  ///< false at the end of the file
   std::optional<Decoded> number(FramePtr frame);
   FramePtr uniform(FramePtr frame);
   bool position(const PacketIndex::Key& key);

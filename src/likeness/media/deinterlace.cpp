@@ -14,19 +14,23 @@ Deinterlacer::Deinterlacer(const AVFrame& like, AVRational time_base, int thread
   if (!graph_) throw_av(AVERROR(ENOMEM), "no memory for the deinterlacer");
   graph_->nb_threads = threads;
   char arguments[160];
-  snprintf(arguments, sizeof arguments, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d",
-           like.width, like.height, like.format, time_base.num, time_base.den,
-           like.sample_aspect_ratio.num, like.sample_aspect_ratio.den > 0 ? like.sample_aspect_ratio.den : 1);
+  snprintf(arguments, sizeof arguments,
+           "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d", like.width,
+           like.height, like.format, time_base.num, time_base.den, like.sample_aspect_ratio.num,
+           like.sample_aspect_ratio.den > 0 ? like.sample_aspect_ratio.den : 1);
   AVFilterContext* filter = nullptr;
   const char* what = "starting the deinterlacer";
   try {
-    check_av(avfilter_graph_create_filter(&source_, avfilter_get_by_name("buffer"), "in", arguments, nullptr,
-                                          graph_), what);
-    check_av(avfilter_graph_create_filter(&filter, avfilter_get_by_name("bwdif"), "bwdif",
-                                          "mode=send_frame:parity=auto:deint=interlaced", nullptr, graph_),
+    check_av(avfilter_graph_create_filter(&source_, avfilter_get_by_name("buffer"), "in", arguments,
+                                          nullptr, graph_),
              what);
-    check_av(avfilter_graph_create_filter(&sink_, avfilter_get_by_name("buffersink"), "out", nullptr, nullptr,
-                                          graph_), what);
+    check_av(avfilter_graph_create_filter(&filter, avfilter_get_by_name("bwdif"), "bwdif",
+                                          "mode=send_frame:parity=auto:deint=interlaced", nullptr,
+                                          graph_),
+             what);
+    check_av(avfilter_graph_create_filter(&sink_, avfilter_get_by_name("buffersink"), "out",
+                                          nullptr, nullptr, graph_),
+             what);
     check_av(avfilter_link(source_, 0, filter, 0), what);
     check_av(avfilter_link(filter, 0, sink_, 0), what);
     check_av(avfilter_graph_config(graph_, nullptr), what);
@@ -43,7 +47,9 @@ void Deinterlacer::push(const AVFrame& frame) {
   check_av(av_buffersrc_add_frame(source_, copy.get()), "deinterlacing");
 }
 
-void Deinterlacer::push_end() { check_av(av_buffersrc_add_frame(source_, nullptr), "deinterlacing"); }
+void Deinterlacer::push_end() {
+  check_av(av_buffersrc_add_frame(source_, nullptr), "deinterlacing");
+}
 
 FramePtr Deinterlacer::pull() {
   FramePtr out = make_frame();

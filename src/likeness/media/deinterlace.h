@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside `media` only: interlaced frames -> progressive ones, one for one, with FFmpeg's bwdif (Martin
-// Weston's filter of BBC R&D with the motion check of yadif). Progressive frames pass unchanged.
-// The result for frame n depends on frames n-1, n and n+1 only.
+// Inside `media` only: interlaced frames -> progressive ones, one for one, with FFmpeg's bwdif
+// (Martin Weston's filter of BBC R&D with the motion check of yadif). Progressive frames pass
+// unchanged. The result for frame n depends on frames n-1, n and n+1 only.
 #pragma once
 
 #include <memory>

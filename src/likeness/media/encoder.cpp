@@ -20,8 +20,8 @@ namespace {
 bool is_vaapi(const AVCodec& codec) { return std::string_view(codec.name).ends_with("_vaapi"); }
 bool is_hardware(const AVCodec& codec) {
   std::string_view name = codec.name;
-  return is_vaapi(codec) || name.ends_with("_nvenc") || name.ends_with("_qsv") || name.ends_with("_amf") ||
-         name.ends_with("_videotoolbox");
+  return is_vaapi(codec) || name.ends_with("_nvenc") || name.ends_with("_qsv") ||
+         name.ends_with("_amf") || name.ends_with("_videotoolbox");
 }
 
 bool accepts(const AVCodec& codec, AVPixelFormat format) {
@@ -43,7 +43,8 @@ AVPixelFormat planar_format(int depth, int log2_w, int log2_h) {
 void set(AVCodecContext& context, const char* name, const std::string& value) {
   int error = av_opt_set(context.priv_data, name, value.c_str(), 0);
   if (error < 0)
-    throw Error(ErrorCode::kUsage, std::string(context.codec->name) + " does not take " + name + " = " + value,
+    throw Error(ErrorCode::kUsage,
+                std::string(context.codec->name) + " does not take " + name + " = " + value,
                 "leave this option at its default");
 }
 
@@ -54,7 +55,8 @@ void set_software_options(AVCodecContext& c, const WriterOptions& options) {
   } else if (options.codec == "h265") {
     set(c, "preset", options.preset);
     set(c, "crf", std::to_string(options.crf));
-    // Closed groups: every key frame is a clean cut. x265 writes to stderr by itself unless told not to.
+    // Closed groups: every key frame is a clean cut. x265 writes to stderr by itself unless told
+    // not to.
     set(c, "x265-params", "log-level=none:open-gop=0:pools=" + std::to_string(c.thread_count));
   } else if (options.codec == "prores") {
     set(c, "profile", options.profile.empty() ? "hq" : options.profile);
@@ -88,7 +90,8 @@ void set_hardware_options(AVCodecContext& c, const WriterOptions& options) {
 
 void attach_vaapi(AVCodecContext& c, AVPixelFormat software) {
   AVBufferRef* device = nullptr;
-  check_av(av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_VAAPI, nullptr, nullptr, 0), "opening VAAPI");
+  check_av(av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_VAAPI, nullptr, nullptr, 0),
+           "opening VAAPI");
   AVBufferRef* frames = av_hwframe_ctx_alloc(device);
   av_buffer_unref(&device);
   if (!frames) throw_av(AVERROR(ENOMEM), "no memory for VAAPI");
@@ -116,14 +119,17 @@ const AVCodec* software_encoder(const WriterOptions& options) {
                 "use h264, h265, prores, ffv1, png or tiff");
   const AVCodec* codec = avcodec_find_encoder_by_name(name);
   if (!codec)
-    throw Error(ErrorCode::kMissing, std::string("this FFmpeg has no encoder ") + name,
-                "install a full FFmpeg (Debian: apt install libavcodec-extra) or choose another codec");
+    throw Error(
+        ErrorCode::kMissing, std::string("this FFmpeg has no encoder ") + name,
+        "install a full FFmpeg (Debian: apt install libavcodec-extra) or choose another codec");
   return codec;
 }
 
 const AVCodec* working_hardware_encoder(const WriterOptions& options, const VideoInfo& like) {
-  static constexpr std::array kH264 = {"h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox", "h264_vaapi"};
-  static constexpr std::array kH265 = {"hevc_nvenc", "hevc_qsv", "hevc_amf", "hevc_videotoolbox", "hevc_vaapi"};
+  static constexpr std::array kH264 = {"h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox",
+                                       "h264_vaapi"};
+  static constexpr std::array kH265 = {"hevc_nvenc", "hevc_qsv", "hevc_amf", "hevc_videotoolbox",
+                                       "hevc_vaapi"};
   if (options.codec != "h264" && options.codec != "h265") return nullptr;
   for (const char* name : options.codec == "h264" ? kH264 : kH265) {
     const AVCodec* codec = avcodec_find_encoder_by_name(name);
@@ -132,13 +138,15 @@ const AVCodec* working_hardware_encoder(const WriterOptions& options, const Vide
       // Many encoders open and then fail: only one that returns a packet counts.
       LogCapture capture;
       FramePtr source = make_frame(planar_format(like.bit_depth, 1, 1), like.width, like.height);
-      FramePtr blank = make_frame(encoder_format(*codec, options, *source), like.width, like.height);
+      FramePtr blank =
+          make_frame(encoder_format(*codec, options, *source), like.width, like.height);
       EncoderSetup setup;
       Encoder encoder = open_encoder(*codec, options, setup, *blank, capture);
       blank->pts = 0;
       PacketPtr packet = make_packet();
       bool works = send_picture(encoder, blank.get()) >= 0 && send_picture(encoder, nullptr) >= 0 &&
-                   avcodec_receive_packet(encoder.context.get(), packet.get()) >= 0 && packet->size > 0;
+                   avcodec_receive_packet(encoder.context.get(), packet.get()) >= 0 &&
+                   packet->size > 0;
       if (works) return codec;
     } catch (const Error&) {
       // Not on this machine; the next one may be.
@@ -147,7 +155,8 @@ const AVCodec* working_hardware_encoder(const WriterOptions& options, const Vide
   return nullptr;
 }
 
-AVPixelFormat encoder_format(const AVCodec& codec, const WriterOptions& options, const AVFrame& first) {
+AVPixelFormat encoder_format(const AVCodec& codec, const WriterOptions& options,
+                             const AVFrame& first) {
   const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(first.format));
   LIKENESS_REQUIRE(d != nullptr);
   bool rgb = d->flags & AV_PIX_FMT_FLAG_RGB;
@@ -170,11 +179,13 @@ AVPixelFormat encoder_format(const AVCodec& codec, const WriterOptions& options,
   if (options.codec == "h264") depth = std::min(depth, 10);
   if (log2_h && !log2_w) log2_h = 0;  // 4:4:0 is known to no encoder here
   // x264 and x265 want whole chroma samples.
-  if (delivery && ((log2_w && first.width % 2) || (log2_h && first.height % 2))) log2_w = log2_h = 0;
+  if (delivery && ((log2_w && first.width % 2) || (log2_h && first.height % 2)))
+    log2_w = log2_h = 0;
   bool keep = options.codec == "ffv1" && options.chroma == "source" && options.bit_depth == 0;
-  AVPixelFormat ideal = keep || (rgb && !delivery && options.codec != "prores" && options.chroma == "source")
-                            ? static_cast<AVPixelFormat>(first.format)
-                            : planar_format(depth, log2_w, log2_h);
+  AVPixelFormat ideal =
+      keep || (rgb && !delivery && options.codec != "prores" && options.chroma == "source")
+          ? static_cast<AVPixelFormat>(first.format)
+          : planar_format(depth, log2_w, log2_h);
   if (accepts(codec, ideal)) return ideal;
   int loss = 0;
   return avcodec_find_best_pix_fmt_of_list(codec.pix_fmts, ideal, 0, &loss);
@@ -200,8 +211,10 @@ Encoder open_encoder(const AVCodec& codec, const WriterOptions& options, const E
   c.chroma_sample_location = first.chroma_location;
   c.thread_count = options.threads > 0 ? options.threads : thread_count();
   if (setup.global_header) c.flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-  if (is_hardware(codec)) set_hardware_options(c, options);
-  else set_software_options(c, options);
+  if (is_hardware(codec))
+    set_hardware_options(c, options);
+  else
+    set_software_options(c, options);
   if (is_vaapi(codec)) {
     attach_vaapi(c, c.pix_fmt);
     encoder.hardware_frames = c.hw_frames_ctx;
@@ -211,15 +224,17 @@ Encoder open_encoder(const AVCodec& codec, const WriterOptions& options, const E
     std::string said = capture.take();
     throw Error(error == AVERROR(ENOMEM) ? ErrorCode::kNoSpace : ErrorCode::kUnsupported,
                 std::string(codec.name) + " cannot encode " + std::to_string(c.width) + "x" +
-                    std::to_string(c.height) + " " + av_get_pix_fmt_name(static_cast<AVPixelFormat>(first.format)) +
-                    ": " + (said.empty() ? av_text(error) : said),
+                    std::to_string(c.height) + " " +
+                    av_get_pix_fmt_name(static_cast<AVPixelFormat>(first.format)) + ": " +
+                    (said.empty() ? av_text(error) : said),
                 "choose another codec (ffv1 takes nearly everything) or another size");
   }
   return encoder;
 }
 
 int send_picture(Encoder& encoder, const AVFrame* picture) {
-  if (!picture || !encoder.hardware_frames) return avcodec_send_frame(encoder.context.get(), picture);
+  if (!picture || !encoder.hardware_frames)
+    return avcodec_send_frame(encoder.context.get(), picture);
   FramePtr uploaded = make_frame();
   int error = av_hwframe_get_buffer(encoder.hardware_frames, uploaded.get(), 0);
   if (error >= 0) error = av_hwframe_transfer_data(uploaded.get(), picture, 0);

@@ -23,7 +23,8 @@ const AVCodec* software_encoder(const WriterOptions& options);
 /// A hardware encoder that encoded a picture like this on this machine just now, or null.
 const AVCodec* working_hardware_encoder(const WriterOptions& options, const VideoInfo& like);
 /// What the encoder shall be fed for frames like `first`.
-AVPixelFormat encoder_format(const AVCodec& codec, const WriterOptions& options, const AVFrame& first);
+AVPixelFormat encoder_format(const AVCodec& codec, const WriterOptions& options,
+                             const AVFrame& first);
 /// `first` gives size, colour tags and chroma siting; its format must be encoder_format().
 Encoder open_encoder(const AVCodec& codec, const WriterOptions& options, const EncoderSetup& setup,
                      const AVFrame& first, LogCapture& capture);

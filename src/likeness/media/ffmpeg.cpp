@@ -53,17 +53,29 @@ void throw_av(int error, const std::string& what, const std::string& hint) {
     if (advice.empty()) advice = fallback;
   };
   switch (error) {
-    case AVERROR(ENOENT): set(ErrorCode::kNotFound, "check the path"); break;
+    case AVERROR(ENOENT):
+      set(ErrorCode::kNotFound, "check the path");
+      break;
     case AVERROR(ENOSPC):
     case AVERROR(EDQUOT):
-    case AVERROR(EFBIG): set(ErrorCode::kNoSpace, "free some disk space or write elsewhere"); break;
-    case AVERROR(ENOMEM): set(ErrorCode::kNoSpace, "free some memory or use a smaller input"); break;
+    case AVERROR(EFBIG):
+      set(ErrorCode::kNoSpace, "free some disk space or write elsewhere");
+      break;
+    case AVERROR(ENOMEM):
+      set(ErrorCode::kNoSpace, "free some memory or use a smaller input");
+      break;
     case AVERROR(EACCES):
     case AVERROR(EPERM):
-    case AVERROR(EROFS): set(ErrorCode::kIo, "check the permissions of the folder"); break;
-    case AVERROR(EIO): set(ErrorCode::kIo, "check the disk"); break;
+    case AVERROR(EROFS):
+      set(ErrorCode::kIo, "check the permissions of the folder");
+      break;
+    case AVERROR(EIO):
+      set(ErrorCode::kIo, "check the disk");
+      break;
     case AVERROR_INVALIDDATA:
-    case AVERROR_EOF: set(ErrorCode::kBadInput, "check that the file is a complete video or image"); break;
+    case AVERROR_EOF:
+      set(ErrorCode::kBadInput, "check that the file is a complete video or image");
+      break;
     case AVERROR_DECODER_NOT_FOUND:
     case AVERROR_DEMUXER_NOT_FOUND:
     case AVERROR_PATCHWELCOME:
@@ -72,7 +84,9 @@ void throw_av(int error, const std::string& what, const std::string& hint) {
     case AVERROR_ENCODER_NOT_FOUND:
       set(ErrorCode::kMissing, "install an FFmpeg that has this encoder");
       break;
-    default: set(ErrorCode::kInternal, "report this with the file"); break;
+    default:
+      set(ErrorCode::kInternal, "report this with the file");
+      break;
   }
   throw Error(code, what + ": " + av_text(error), advice);
 }
@@ -95,7 +109,8 @@ LogCapture* find_capture(void* context) {
     if (type == avformat_get_class())
       return static_cast<LogCapture*>(static_cast<AVFormatContext*>(context)->opaque);
     if (!type->parent_log_context_offset) return nullptr;
-    context = *reinterpret_cast<void**>(static_cast<char*>(context) + type->parent_log_context_offset);
+    context =
+        *reinterpret_cast<void**>(static_cast<char*>(context) + type->parent_log_context_offset);
   }
   return nullptr;
 }

@@ -59,7 +59,8 @@ inline Rational rational(AVRational r) { return {r.num, r.den}; }
 AVRational av_rational(Rational r);
 
 /// Where FFmpeg's error messages of one reader or writer go. Hang it on the `opaque` of an
-/// AVCodecContext or AVFormatContext; decoder threads copy that pointer. Other messages are dropped.
+/// AVCodecContext or AVFormatContext; decoder threads copy that pointer. Other messages are
+/// dropped.
 class LogCapture {
  public:
   LogCapture();  ///< installs the process-wide callback once
@@ -72,7 +73,8 @@ class LogCapture {
   std::string text_, last_;
 };
 
-/// file:<path>, so that a name with a colon or a percent sign is not taken for a protocol or pattern.
+/// file:<path>, so that a name with a colon or a percent sign is not taken for a protocol or
+/// pattern.
 std::string file_url(const std::filesystem::path& path);
 
 }  // namespace likeness::media

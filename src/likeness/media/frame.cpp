@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+
 #include <opencv2/imgproc.hpp>
 
 #include "likeness/media/pixels.h"
@@ -14,8 +15,8 @@ const AVFrame& picture(const Frame& frame) {
 }
 
 void check_region(const Frame& frame, Rect region) {
-  LIKENESS_REQUIRE(!region.empty() && region.x0 >= 0 && region.y0 >= 0 && region.x1 <= frame.width() &&
-                   region.y1 <= frame.height());
+  LIKENESS_REQUIRE(!region.empty() && region.x0 >= 0 && region.y0 >= 0 &&
+                   region.x1 <= frame.width() && region.y1 <= frame.height());
 }
 
 void interleave(const LineReader& line, int width, float* __restrict out) {
@@ -39,17 +40,14 @@ inline uint8_t to_byte(float value) {
 Image8 rgb8_of(const AVFrame& frame) {
   Image8 out(frame.width, frame.height, 3);
   LineReader line(frame, 0, frame.width);
+  std::vector<float> mixed(static_cast<size_t>(frame.width) * 3);
   for (int y = 0; y < frame.height; ++y) {
     line.read(y);
-    const float* __restrict r = line.r();
-    const float* __restrict g = line.g();
-    const float* __restrict b = line.b();
+    interleave(line, frame.width, mixed.data());
+    // In order, so that the compiler can pack many at once.
+    const float* __restrict in = mixed.data();
     uint8_t* __restrict o = out.row(y);
-    for (int i = 0; i < frame.width; ++i) {
-      o[3 * i] = to_byte(r[i]);
-      o[3 * i + 1] = to_byte(g[i]);
-      o[3 * i + 2] = to_byte(b[i]);
-    }
+    for (int i = 0; i < 3 * frame.width; ++i) o[i] = to_byte(in[i]);
   }
   return out;
 }
@@ -86,7 +84,8 @@ Image8 Frame::rgb8_scaled(int longest_px) const {
   LIKENESS_REQUIRE(longest_px > 0);
   int longest = std::max(frame.width, frame.height);
   if (longest <= longest_px) return rgb8();
-  // The planes are shrunk first: averaging before the matrix is the same and touches each sample once.
+  // The planes are shrunk first: averaging before the matrix is the same and touches each sample
+  // once.
   PixelLayout layout = layout_of(frame);
   double scale = static_cast<double>(longest_px) / longest;
   int width = std::max(1, static_cast<int>(frame.width * scale + 0.5));
@@ -95,7 +94,8 @@ Image8 Frame::rgb8_scaled(int longest_px) const {
                               : layout.depth == 8 ? AV_PIX_FMT_YUV444P
                                                   : AV_PIX_FMT_YUV444P16LE,
                               width, height);
-  small->colorspace = static_cast<AVColorSpace>(layout.rgb ? AVCOL_SPC_RGB : resolved_matrix(frame));
+  small->colorspace =
+      static_cast<AVColorSpace>(layout.rgb ? AVCOL_SPC_RGB : resolved_matrix(frame));
   small->color_range = frame.color_range;
   int type = layout.bytes == 1 ? CV_8UC1 : CV_16UC1;
   for (int p = 0; p < 3; ++p) {
@@ -104,7 +104,8 @@ Image8 Frame::rgb8_scaled(int longest_px) const {
     int h = chroma ? AV_CEIL_RSHIFT(frame.height, layout.log2_h) : frame.height;
     cv::Mat in(h, w, type, frame.data[p], static_cast<size_t>(frame.linesize[p]));
     cv::Mat out(height, width, type, small->data[p], static_cast<size_t>(small->linesize[p]));
-    cv::resize(in, out, out.size(), 0, 0, w >= width && h >= height ? cv::INTER_AREA : cv::INTER_LINEAR);
+    cv::resize(in, out, out.size(), 0, 0,
+               w >= width && h >= height ? cv::INTER_AREA : cv::INTER_LINEAR);
     // The 16-bit picture holds all depths; only the scale differs.
     if (!layout.rgb && layout.depth > 8 && layout.depth < 16) out *= 1 << (16 - layout.depth);
   }
@@ -114,7 +115,8 @@ Image8 Frame::rgb8_scaled(int longest_px) const {
 void Frame::blend_rgb(Rect region, const ImageF& rgb, const ImageF& alpha) {
   picture(*this);
   check_region(*this, region);
-  LIKENESS_REQUIRE(rgb.width == region.width() && rgb.height == region.height() && rgb.channels == 3);
+  LIKENESS_REQUIRE(rgb.width == region.width() && rgb.height == region.height() &&
+                   rgb.channels == 3);
   LIKENESS_REQUIRE(alpha.width == rgb.width && alpha.height == rgb.height && alpha.channels == 1);
   if (native_.use_count() > 1 || !av_frame_is_writable(native_.get())) {
     FramePtr copy = make_frame(native_->format, native_->width, native_->height);
@@ -138,7 +140,8 @@ Frame Frame::from_rgb8(const Image8& image, FrameIndex index, Rational frame_rat
   for (int y = 0; y < image.height; ++y) {
     const uint8_t* __restrict in = image.row(y);
     uint8_t* __restrict lines[3];
-    for (int p = 0; p < 3; ++p) lines[p] = out->data[p] + static_cast<ptrdiff_t>(y) * out->linesize[p];
+    for (int p = 0; p < 3; ++p)
+      lines[p] = out->data[p] + static_cast<ptrdiff_t>(y) * out->linesize[p];
     for (int i = 0; i < image.width; ++i) {
       float r = in[3 * i], g = in[3 * i + 1], b = in[3 * i + 2];
       float l = kr * r + kg * g + kb * b;

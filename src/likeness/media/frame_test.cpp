@@ -13,14 +13,17 @@ struct FormatCase {
 };
 class FramePixels : public ::testing::TestWithParam<FormatCase> {
  protected:
-  Frame frame(FrameIndex i = 3) const { return test_frame(GetParam().format, GetParam().width, GetParam().height, i); }
+  Frame frame(FrameIndex i = 3) const {
+    return test_frame(GetParam().format, GetParam().width, GetParam().height, i);
+  }
   Rect whole() const { return {0, 0, GetParam().width, GetParam().height}; }
 };
 
 TEST_P(FramePixels, RegionEqualsWholeFrame) {
   Frame f = frame();
   ImageF all = f.rgb_float();
-  for (Rect r : {Rect{0, 0, 1, 1}, Rect{3, 5, 30, 22}, Rect{4, 4, 9, 20}, Rect{1, 1, f.width(), f.height()}}) {
+  for (Rect r : {Rect{0, 0, 1, 1}, Rect{3, 5, 30, 22}, Rect{4, 4, 9, 20},
+                 Rect{1, 1, f.width(), f.height()}}) {
     ImageF part = f.rgb_float(r);
     for (int y = 0; y < part.height; ++y)
       for (int x = 0; x < part.width; ++x)
@@ -74,10 +77,12 @@ TEST_P(FramePixels, BlendLeavesEverySampleOutsideTheMaskExactly) {
     for (int y = 0; y < AV_CEIL_RSHIFT(f.height(), lh); ++y)
       for (int x = 0; x < AV_CEIL_RSHIFT(f.width(), lw); ++x) {
         auto at = [&](const Frame& k) {
-          const uint8_t* line = k.native()->data[p] + static_cast<ptrdiff_t>(y) * k.native()->linesize[p];
+          const uint8_t* line =
+              k.native()->data[p] + static_cast<ptrdiff_t>(y) * k.native()->linesize[p];
           return l.bytes == 1 ? line[x] : reinterpret_cast<const uint16_t*>(line)[x];
         };
-        bool inside = ((x + 1) << lw) > 7 && (x << lw) < 21 && ((y + 1) << lh) > 11 && (y << lh) < 19;
+        bool inside =
+            ((x + 1) << lw) > 7 && (x << lw) < 21 && ((y + 1) << lh) > 11 && (y << lh) < 19;
         if (!inside) {
           ASSERT_EQ(at(f), at(original)) << p << " " << x << " " << y;
         }
@@ -108,15 +113,21 @@ TEST_P(FramePixels, Rgb8IsRoundedFloat) {
   double mean = 0, small_mean = 0;
   for (uint8_t v : bytes.data) mean += v;
   for (uint8_t v : small.data) small_mean += v;
-  EXPECT_NEAR(mean / static_cast<double>(bytes.data.size()), small_mean / static_cast<double>(small.data.size()), 2.5);
+  EXPECT_NEAR(mean / static_cast<double>(bytes.data.size()),
+              small_mean / static_cast<double>(small.data.size()), 2.5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, FramePixels,
-                         ::testing::Values(FormatCase{AV_PIX_FMT_YUV420P, 64, 48}, FormatCase{AV_PIX_FMT_YUV420P, 63, 47},
-                                           FormatCase{AV_PIX_FMT_YUV420P10LE, 64, 48}, FormatCase{AV_PIX_FMT_YUV422P, 63, 48},
-                                           FormatCase{AV_PIX_FMT_YUV422P10LE, 64, 47}, FormatCase{AV_PIX_FMT_YUV440P, 64, 47},
-                                           FormatCase{AV_PIX_FMT_YUV444P, 63, 47}, FormatCase{AV_PIX_FMT_YUV444P16LE, 64, 48},
-                                           FormatCase{AV_PIX_FMT_GBRP, 64, 48}, FormatCase{AV_PIX_FMT_GBRP16LE, 63, 47}));
+                         ::testing::Values(FormatCase{AV_PIX_FMT_YUV420P, 64, 48},
+                                           FormatCase{AV_PIX_FMT_YUV420P, 63, 47},
+                                           FormatCase{AV_PIX_FMT_YUV420P10LE, 64, 48},
+                                           FormatCase{AV_PIX_FMT_YUV422P, 63, 48},
+                                           FormatCase{AV_PIX_FMT_YUV422P10LE, 64, 47},
+                                           FormatCase{AV_PIX_FMT_YUV440P, 64, 47},
+                                           FormatCase{AV_PIX_FMT_YUV444P, 63, 47},
+                                           FormatCase{AV_PIX_FMT_YUV444P16LE, 64, 48},
+                                           FormatCase{AV_PIX_FMT_GBRP, 64, 48},
+                                           FormatCase{AV_PIX_FMT_GBRP16LE, 63, 47}));
 
 // Flat colours against the equations of H.273, written out here again.
 TEST(FrameColour, MatrixAndRangeFollowTheTags) {
@@ -137,8 +148,10 @@ TEST(FrameColour, MatrixAndRangeFollowTheTags) {
         for (int y = 0; y < (p ? 16 : 32); ++y)
           for (int x = 0; x < (p ? 16 : 32); ++x) {
             uint8_t* line = n.data[p] + static_cast<ptrdiff_t>(y) * n.linesize[p];
-            if (ten) reinterpret_cast<uint16_t*>(line)[x] = static_cast<uint16_t>(values[p]);
-            else line[x] = static_cast<uint8_t>(values[p]);
+            if (ten)
+              reinterpret_cast<uint16_t*>(line)[x] = static_cast<uint16_t>(values[p]);
+            else
+              line[x] = static_cast<uint8_t>(values[p]);
           }
       double step = ten ? 4 : 1, peak = ten ? 1023 : 255;
       double l = c.range == 2 ? values[0] / peak : (values[0] - 16 * step) / (219 * step);
@@ -155,7 +168,8 @@ TEST(FrameColour, MatrixAndRangeFollowTheTags) {
 }
 
 TEST(FrameColour, UntaggedMeans601ForSmallAnd709ForLarge) {
-  Frame small = test_frame(AV_PIX_FMT_YUV420P, 720, 576, 0), large = test_frame(AV_PIX_FMT_YUV420P, 1280, 720, 0);
+  Frame small = test_frame(AV_PIX_FMT_YUV420P, 720, 576, 0),
+        large = test_frame(AV_PIX_FMT_YUV420P, 1280, 720, 0);
   small.native()->colorspace = large.native()->colorspace = AVCOL_SPC_UNSPECIFIED;
   EXPECT_EQ(resolved_matrix(*small.native()), AVCOL_SPC_SMPTE170M);
   EXPECT_EQ(resolved_matrix(*large.native()), AVCOL_SPC_BT709);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/media/image_folder.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
@@ -20,8 +20,10 @@ bool only_numbered_images(const fs::path& folder, const std::string& extension) 
   std::error_code ec;
   for (const auto& entry : fs::directory_iterator(folder, ec)) {
     std::string stem = entry.path().stem().string();
-    bool digits = stem.size() == 8 && std::all_of(stem.begin(), stem.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits || entry.path().extension() != extension || !entry.is_regular_file(ec)) return false;
+    bool digits = stem.size() == 8 && std::all_of(stem.begin(), stem.end(),
+                                                  [](char c) { return c >= '0' && c <= '9'; });
+    if (!digits || entry.path().extension() != extension || !entry.is_regular_file(ec))
+      return false;
   }
   return !ec;
 }
@@ -42,7 +44,8 @@ ImageFolderWriter::ImageFolderWriter(const fs::path& folder, const std::string& 
   std::error_code ec;
   bool exists = fs::exists(folder_, ec);
   if (exists && (!fs::is_directory(folder_, ec) || !only_numbered_images(folder_, "." + kind_)))
-    throw Error(ErrorCode::kUsage, folder_.string() + " exists and holds other things than numbered images",
+    throw Error(ErrorCode::kUsage,
+                folder_.string() + " exists and holds other things than numbered images",
                 "name a new folder for the images");
   temporary_ = temporary_name(folder_);
   fs::remove_all(temporary_, ec);
@@ -63,8 +66,8 @@ fs::path ImageFolderWriter::next_name() {
 
 void ImageFolderWriter::write(const Frame& frame) {
   LIKENESS_REQUIRE(!frame.empty());
-  std::string bytes =
-      kind_ == "tiff" ? encode_image16(".tiff", frame.rgb_float()) : encode_image(".png", frame.rgb8());
+  std::string bytes = kind_ == "tiff" ? encode_image16(".tiff", frame.rgb_float())
+                                      : encode_image(".png", frame.rgb8());
   // The whole folder becomes visible at once, so one sync at the end does for all files.
   fs::path name = next_name();
   std::FILE* file = std::fopen(name.c_str(), "wb");
@@ -86,7 +89,8 @@ void ImageFolderWriter::add_copy(const fs::path& image) {
 
 void ImageFolderWriter::finish() {
   if (count_ == 0)
-    throw Error(ErrorCode::kUsage, "no frame was written to " + folder_.string(), "check the input and its range");
+    throw Error(ErrorCode::kUsage, "no frame was written to " + folder_.string(),
+                "check the input and its range");
   sync_files_of(temporary_);
   std::error_code ec;
   fs::path old;

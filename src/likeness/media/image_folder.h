@@ -15,8 +15,8 @@ std::string encode_image16(const std::string& extension, const ImageF& image);
 
 class ImageFolderWriter {
  public:
-  /// kind: png (8 bit) or tiff (16 bit). An existing folder is replaced if it holds nothing but such images;
-  /// else throws kUsage.
+  /// kind: png (8 bit) or tiff (16 bit). An existing folder is replaced if it holds nothing but
+  /// such images; else throws kUsage.
   ImageFolderWriter(const std::filesystem::path& folder, const std::string& kind);
   ~ImageFolderWriter();
   ImageFolderWriter(const ImageFolderWriter&) = delete;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole pictures in and out. OpenCV writes (its PNG is several times faster than FFmpeg's); BGR stays
-// in this file.
+// Whole pictures in and out. OpenCV writes (its PNG is several times faster than FFmpeg's); BGR
+// stays in this file.
 #include <algorithm>
 #include <array>
+
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -22,7 +23,8 @@ std::string lower_extension(const fs::path& path) {
   return e;
 }
 
-std::string encode(const std::string& extension, const cv::Mat& bgr, const std::vector<int>& parameters) {
+std::string encode(const std::string& extension, const cv::Mat& bgr,
+                   const std::vector<int>& parameters) {
   std::vector<uchar> bytes;
   try {
     if (cv::imencode(extension, bgr, bytes, parameters)) return {bytes.begin(), bytes.end()};
@@ -47,16 +49,18 @@ constexpr int kPngLevel = 1;
 }  // namespace
 
 bool is_image_path(const fs::path& path) {
-  static constexpr std::array kExtensions = {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp",
-                                             ".exr", ".dpx", ".tga",  ".ppm", ".pgm", ".jp2",  ".pnm"};
+  static constexpr std::array kExtensions = {".png",  ".jpg", ".jpeg", ".jpe", ".tif",
+                                             ".tiff", ".bmp", ".webp", ".exr", ".dpx",
+                                             ".tga",  ".ppm", ".pgm",  ".jp2", ".pnm"};
   std::string e = lower_extension(path);
   return std::any_of(kExtensions.begin(), kExtensions.end(), [&](const char* x) { return e == x; });
 }
 
 std::vector<fs::path> list_media(const fs::path& folder) {
-  static constexpr std::array kVideo = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg",  ".mpeg",
-                                        ".m2v", ".ts",  ".mts", ".m2ts", ".mxf", ".wmv", ".flv",  ".gif",
-                                        ".3gp", ".ogv", ".vob", ".y4m",  ".nut", ".dv",  ".h264", ".hevc"};
+  static constexpr std::array kVideo = {".mp4", ".mov",  ".m4v", ".mkv", ".webm", ".avi",
+                                        ".mpg", ".mpeg", ".m2v", ".ts",  ".mts",  ".m2ts",
+                                        ".mxf", ".wmv",  ".flv", ".gif", ".3gp",  ".ogv",
+                                        ".vob", ".y4m",  ".nut", ".dv",  ".h264", ".hevc"};
   std::error_code ec;
   fs::directory_iterator entries(folder, ec);
   if (ec)
@@ -133,7 +137,8 @@ Image8 decode_jpeg(const void* data, size_t size) {
     }
   }
   if (bgr.empty() || bgr.type() != CV_8UC3)
-    throw Error(ErrorCode::kDamaged, "a JPEG picture of " + std::to_string(size) + " bytes cannot be decoded",
+    throw Error(ErrorCode::kDamaged,
+                "a JPEG picture of " + std::to_string(size) + " bytes cannot be decoded",
                 "make the file that holds it again");
   Image8 out(bgr.cols, bgr.rows, 3);
   cv::cvtColor(bgr, cv::Mat(out.height, out.width, CV_8UC3, out.data.data()), cv::COLOR_BGR2RGB);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// For the tests of `media`: pictures whose number can be read back, folders, and the ffmpeg program for
-// formats that we do not write.
+// For the tests of `media`: pictures whose number can be read back, folders, and the ffmpeg program
+// for formats that we do not write.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
-#include <unistd.h>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "likeness/base/error.h"
 #include "likeness/base/rng.h"
@@ -55,7 +55,8 @@ struct Clock {
 };
 
 /// Noise, a gradient and a moving edge; different in every frame.
-inline Frame test_frame(AVPixelFormat format, int width, int height, FrameIndex index, const Clock& clock = {}) {
+inline Frame test_frame(AVPixelFormat format, int width, int height, FrameIndex index,
+                        const Clock& clock = {}) {
   FramePtr picture = make_frame(format, width, height);
   PixelLayout layout = layout_of(*picture);
   Rng rng(7, index, "picture");
@@ -70,9 +71,12 @@ inline Frame test_frame(AVPixelFormat format, int width, int height, FrameIndex 
         if ((x + 3 * index) % 40 < 12) value += 40 * step;
         value += static_cast<int>(rng.next() & 7) * step / 2;
         value = std::min(value, peak);
-        uint8_t* line = picture->data[layout.plane[p]] + static_cast<ptrdiff_t>(y) * picture->linesize[layout.plane[p]];
-        if (layout.bytes == 1) line[x] = static_cast<uint8_t>(value);
-        else reinterpret_cast<uint16_t*>(line)[x] = static_cast<uint16_t>(value);
+        uint8_t* line = picture->data[layout.plane[p]] +
+                        static_cast<ptrdiff_t>(y) * picture->linesize[layout.plane[p]];
+        if (layout.bytes == 1)
+          line[x] = static_cast<uint8_t>(value);
+        else
+          reinterpret_cast<uint16_t*>(line)[x] = static_cast<uint16_t>(value);
       }
   }
   picture->colorspace = layout.rgb ? AVCOL_SPC_RGB : AVCOL_SPC_BT709;
@@ -107,8 +111,9 @@ inline std::string samples(const Frame& frame) {
     int w = chroma ? AV_CEIL_RSHIFT(f.width, layout.log2_w) : f.width;
     int h = chroma ? AV_CEIL_RSHIFT(f.height, layout.log2_h) : f.height;
     for (int y = 0; y < h; ++y)
-      out.append(reinterpret_cast<const char*>(f.data[p] + static_cast<ptrdiff_t>(y) * f.linesize[p]),
-                 static_cast<size_t>(w * layout.bytes));
+      out.append(
+          reinterpret_cast<const char*>(f.data[p] + static_cast<ptrdiff_t>(y) * f.linesize[p]),
+          static_cast<size_t>(w * layout.bytes));
   }
   return out;
 }
@@ -119,13 +124,15 @@ inline std::vector<Frame> read_all(VideoReader& reader) {
   return frames;
 }
 
-inline void write_clip(const std::filesystem::path& path, const WriterOptions& options, AVPixelFormat format, int width,
-                       int height, FrameIndex begin, FrameIndex end, const Clock& clock = {},
+inline void write_clip(const std::filesystem::path& path, const WriterOptions& options,
+                       AVPixelFormat format, int width, int height, FrameIndex begin,
+                       FrameIndex end, const Clock& clock = {},
                        const std::filesystem::path& audio = {}) {
   Frame first = test_frame(format, width, height, begin, clock);
   VideoWriter writer(path, info_like(first), options);
   if (!audio.empty()) writer.copy_audio_from(audio);
-  for (FrameIndex i = begin; i < end; ++i) writer.write(test_frame(format, width, height, i, clock));
+  for (FrameIndex i = begin; i < end; ++i)
+    writer.write(test_frame(format, width, height, i, clock));
   writer.finish();
 }
 

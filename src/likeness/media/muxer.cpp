@@ -17,7 +17,8 @@ const char* muxer_name(const fs::path& path) {
   if (e == ".mov") return "mov";
   if (e == ".mkv") return "matroska";
   if (e == ".nut") return "nut";
-  throw Error(ErrorCode::kUsage, "cannot write " + path.string() + ": no container is known for \"" + e + "\"",
+  throw Error(ErrorCode::kUsage,
+              "cannot write " + path.string() + ": no container is known for \"" + e + "\"",
               "name the output .mp4, .mov or .mkv");
 }
 
@@ -33,7 +34,8 @@ Muxer::Muxer(const fs::path& path) : path_(path), temporary_(temporary_name(path
     if (ec) throw_errno(ec.value(), "cannot make folder " + path.parent_path().string());
   }
   std::string url = file_url(temporary_);
-  check_av(avformat_alloc_output_context2(&format_, nullptr, name, url.c_str()), "no memory for the output");
+  check_av(avformat_alloc_output_context2(&format_, nullptr, name, url.c_str()),
+           "no memory for the output");
   format_->opaque = &capture_;
   int error = avio_open(&format_->pb, url.c_str(), AVIO_FLAG_WRITE);
   if (error < 0) {
@@ -52,7 +54,8 @@ Muxer::~Muxer() {
 
 void Muxer::fail(int error, const char* doing) {
   std::string said = capture_.take();
-  throw_av(error, std::string(doing) + " " + path_.string() + (said.empty() ? "" : " (" + said + ")"));
+  throw_av(error,
+           std::string(doing) + " " + path_.string() + (said.empty() ? "" : " (" + said + ")"));
 }
 
 bool Muxer::holds(AVCodecID codec) const {

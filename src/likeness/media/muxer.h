@@ -10,8 +10,8 @@ namespace likeness::media {
 
 class Muxer {
  public:
-  /// Container from the extension: mp4, m4v, mov, mkv, nut. Creates the temporary file. Throws kUsage, kIo,
-  /// kNoSpace.
+  /// Container from the extension: mp4, m4v, mov, mkv, nut. Creates the temporary file. Throws
+  /// kUsage, kIo, kNoSpace.
   explicit Muxer(const std::filesystem::path& path);
   ~Muxer();  ///< removes the temporary file unless finished
   Muxer(const Muxer&) = delete;

@@ -31,12 +31,15 @@ std::shared_ptr<const PacketIndex> scan(const fs::path& path) {
     }
     errors = 0;
     bool key = packet->flags & AV_PKT_FLAG_KEY;
-    if (packet->stream_index == c.video && !is_hidden(*packet, codec) && (key || !index->keys.empty())) {
+    if (packet->stream_index == c.video && !is_hidden(*packet, codec) &&
+        (key || !index->keys.empty())) {
       ++index->frames;
       if (packet->pts == AV_NOPTS_VALUE) complete = false;
       // Leading pictures of the first group refer to something before the file.
-      else if (!index->keys.empty() && packet->pts < index->keys.front().pts) --index->frames;
-      else index->pts.push_back(packet->pts);
+      else if (!index->keys.empty() && packet->pts < index->keys.front().pts)
+        --index->frames;
+      else
+        index->pts.push_back(packet->pts);
       if (key) index->keys.push_back({packet->pts, packet->dts});
     }
     av_packet_unref(packet.get());

@@ -25,8 +25,8 @@ struct PacketIndex {
   int64_t find(int64_t time) const;
 };
 
-/// Reads all packets of the video stream once, without decoding. Kept for the process while the file
-/// does not change, so that several readers of one file share it.
+/// Reads all packets of the video stream once, without decoding. Kept for the process while the
+/// file does not change, so that several readers of one file share it.
 std::shared_ptr<const PacketIndex> packet_index(const std::filesystem::path& path);
 /// Whether the packet shows nothing by itself (edit-list leftovers, VP8 hidden frames).
 bool is_hidden(const AVPacket& packet, AVCodecID codec);

@@ -24,14 +24,14 @@ bool is_rgb(int format) {
 }
 
 AVPixelFormat yuv_format(int depth, int log2_w, int log2_h) {
-  static constexpr AVPixelFormat k420[] = {AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV420P12LE,
-                                           AV_PIX_FMT_YUV420P16LE};
-  static constexpr AVPixelFormat k422[] = {AV_PIX_FMT_YUV422P, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_YUV422P12LE,
-                                           AV_PIX_FMT_YUV422P16LE};
-  static constexpr AVPixelFormat k440[] = {AV_PIX_FMT_YUV440P, AV_PIX_FMT_YUV440P10LE, AV_PIX_FMT_YUV440P12LE,
-                                           AV_PIX_FMT_NONE};
-  static constexpr AVPixelFormat k444[] = {AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV444P10LE, AV_PIX_FMT_YUV444P12LE,
-                                           AV_PIX_FMT_YUV444P16LE};
+  static constexpr AVPixelFormat k420[] = {AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV420P10LE,
+                                           AV_PIX_FMT_YUV420P12LE, AV_PIX_FMT_YUV420P16LE};
+  static constexpr AVPixelFormat k422[] = {AV_PIX_FMT_YUV422P, AV_PIX_FMT_YUV422P10LE,
+                                           AV_PIX_FMT_YUV422P12LE, AV_PIX_FMT_YUV422P16LE};
+  static constexpr AVPixelFormat k440[] = {AV_PIX_FMT_YUV440P, AV_PIX_FMT_YUV440P10LE,
+                                           AV_PIX_FMT_YUV440P12LE, AV_PIX_FMT_NONE};
+  static constexpr AVPixelFormat k444[] = {AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV444P10LE,
+                                           AV_PIX_FMT_YUV444P12LE, AV_PIX_FMT_YUV444P16LE};
   int i = depth <= 8 ? 0 : depth <= 10 ? 1 : depth <= 12 ? 2 : 3;
   if (log2_w && log2_h) return k420[i];
   if (log2_w) return k422[i];
@@ -42,8 +42,10 @@ AVPixelFormat yuv_format(int depth, int log2_w, int log2_h) {
 /// yuvj420p and friends have the planes of yuv420p and full range.
 bool strip_full_range_alias(AVFrame& frame) {
   static constexpr std::pair<AVPixelFormat, AVPixelFormat> kAliases[] = {
-      {AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUV420P}, {AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUV422P},
-      {AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUV444P}, {AV_PIX_FMT_YUVJ440P, AV_PIX_FMT_YUV440P}};
+      {AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUV420P},
+      {AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUV422P},
+      {AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUV444P},
+      {AV_PIX_FMT_YUVJ440P, AV_PIX_FMT_YUV440P}};
   for (auto [from, to] : kAliases) {
     if (frame.format != from) continue;
     frame.format = to;
@@ -56,12 +58,18 @@ bool strip_full_range_alias(AVFrame& frame) {
 /// Planar with alpha -> the same planes without it.
 AVPixelFormat without_alpha(AVPixelFormat format) {
   static constexpr std::pair<AVPixelFormat, AVPixelFormat> kPairs[] = {
-      {AV_PIX_FMT_YUVA420P, AV_PIX_FMT_YUV420P},         {AV_PIX_FMT_YUVA422P, AV_PIX_FMT_YUV422P},
-      {AV_PIX_FMT_YUVA444P, AV_PIX_FMT_YUV444P},         {AV_PIX_FMT_YUVA420P10LE, AV_PIX_FMT_YUV420P10LE},
-      {AV_PIX_FMT_YUVA422P10LE, AV_PIX_FMT_YUV422P10LE}, {AV_PIX_FMT_YUVA444P10LE, AV_PIX_FMT_YUV444P10LE},
-      {AV_PIX_FMT_YUVA422P12LE, AV_PIX_FMT_YUV422P12LE}, {AV_PIX_FMT_YUVA444P12LE, AV_PIX_FMT_YUV444P12LE},
-      {AV_PIX_FMT_YUVA444P16LE, AV_PIX_FMT_YUV444P16LE}, {AV_PIX_FMT_GBRAP, AV_PIX_FMT_GBRP},
-      {AV_PIX_FMT_GBRAP10LE, AV_PIX_FMT_GBRP10LE},       {AV_PIX_FMT_GBRAP12LE, AV_PIX_FMT_GBRP12LE},
+      {AV_PIX_FMT_YUVA420P, AV_PIX_FMT_YUV420P},
+      {AV_PIX_FMT_YUVA422P, AV_PIX_FMT_YUV422P},
+      {AV_PIX_FMT_YUVA444P, AV_PIX_FMT_YUV444P},
+      {AV_PIX_FMT_YUVA420P10LE, AV_PIX_FMT_YUV420P10LE},
+      {AV_PIX_FMT_YUVA422P10LE, AV_PIX_FMT_YUV422P10LE},
+      {AV_PIX_FMT_YUVA444P10LE, AV_PIX_FMT_YUV444P10LE},
+      {AV_PIX_FMT_YUVA422P12LE, AV_PIX_FMT_YUV422P12LE},
+      {AV_PIX_FMT_YUVA444P12LE, AV_PIX_FMT_YUV444P12LE},
+      {AV_PIX_FMT_YUVA444P16LE, AV_PIX_FMT_YUV444P16LE},
+      {AV_PIX_FMT_GBRAP, AV_PIX_FMT_GBRP},
+      {AV_PIX_FMT_GBRAP10LE, AV_PIX_FMT_GBRP10LE},
+      {AV_PIX_FMT_GBRAP12LE, AV_PIX_FMT_GBRP12LE},
       {AV_PIX_FMT_GBRAP16LE, AV_PIX_FMT_GBRP16LE}};
   for (auto [from, to] : kPairs)
     if (format == from) return to;
@@ -92,8 +100,8 @@ FramePtr colour_planes_for_grey(FramePtr grey) {
 }
 
 template <typename T>
-void transpose_plane(const uint8_t* in, ptrdiff_t in_stride, uint8_t* out, ptrdiff_t out_stride, int width,
-                     int height, const Orientation& o) {
+void transpose_plane(const uint8_t* in, ptrdiff_t in_stride, uint8_t* out, ptrdiff_t out_stride,
+                     int width, int height, const Orientation& o) {
   // width, height: of the output. Blocks keep both sides in cache.
   constexpr int kBlock = 32;
   for (int by = 0; by < height; by += kBlock)
@@ -109,8 +117,8 @@ void transpose_plane(const uint8_t* in, ptrdiff_t in_stride, uint8_t* out, ptrdi
 }
 
 template <typename T>
-void flip_plane(const uint8_t* in, ptrdiff_t in_stride, uint8_t* out, ptrdiff_t out_stride, int width,
-                int height, const Orientation& o) {
+void flip_plane(const uint8_t* in, ptrdiff_t in_stride, uint8_t* out, ptrdiff_t out_stride,
+                int width, int height, const Orientation& o) {
   for (int y = 0; y < height; ++y) {
     const T* from = reinterpret_cast<const T*>(in + (o.flip_y ? height - 1 - y : y) * in_stride);
     T* line = reinterpret_cast<T*>(out + y * out_stride);
@@ -124,12 +132,23 @@ void flip_plane(const uint8_t* in, ptrdiff_t in_stride, uint8_t* out, ptrdiff_t 
 AVChromaLocation turned_chroma(AVChromaLocation location, const Orientation& o) {
   int x = 0, y = 1;  // 0 low side, 1 middle, 2 high side
   switch (location) {
-    case AVCHROMA_LOC_CENTER: x = 1; break;
-    case AVCHROMA_LOC_TOPLEFT: y = 0; break;
-    case AVCHROMA_LOC_TOP: x = 1, y = 0; break;
-    case AVCHROMA_LOC_BOTTOMLEFT: y = 2; break;
-    case AVCHROMA_LOC_BOTTOM: x = 1, y = 2; break;
-    default: break;
+    case AVCHROMA_LOC_CENTER:
+      x = 1;
+      break;
+    case AVCHROMA_LOC_TOPLEFT:
+      y = 0;
+      break;
+    case AVCHROMA_LOC_TOP:
+      x = 1, y = 0;
+      break;
+    case AVCHROMA_LOC_BOTTOMLEFT:
+      y = 2;
+      break;
+    case AVCHROMA_LOC_BOTTOM:
+      x = 1, y = 2;
+      break;
+    default:
+      break;
   }
   if (o.transpose) std::swap(x, y);
   if (o.flip_x) x = 2 - x;
@@ -155,21 +174,31 @@ Orientation orientation_from_matrix(const int32_t* m) {
     o.flip_x = a < 0;
     o.flip_y = d < 0;
   }
-  if (o.transpose) o.rotation_deg = o.flip_y ? 270 : 90;
-  else if (o.flip_y) o.rotation_deg = 180;
+  if (o.transpose)
+    o.rotation_deg = o.flip_y ? 270 : 90;
+  else if (o.flip_y)
+    o.rotation_deg = 180;
   return o;
 }
 
 Orientation orientation_from_exif(int value) {
   switch (value) {
-    case 2: return {false, true, false, 0};
-    case 3: return {false, true, true, 180};
-    case 4: return {false, false, true, 180};
-    case 5: return {true, false, false, 90};
-    case 6: return {true, true, false, 90};
-    case 7: return {true, true, true, 270};
-    case 8: return {true, false, true, 270};
-    default: return {};
+    case 2:
+      return {false, true, false, 0};
+    case 3:
+      return {false, true, true, 180};
+    case 4:
+      return {false, false, true, 180};
+    case 5:
+      return {true, false, false, 90};
+    case 6:
+      return {true, true, false, 90};
+    case 7:
+      return {true, true, true, 270};
+    case 8:
+      return {true, false, true, 270};
+    default:
+      return {};
   }
 }
 
@@ -199,10 +228,10 @@ FramePtr convert_picture(const AVFrame& frame, AVPixelFormat format, int width, 
     out->colorspace = AVCOL_SPC_RGB;
     out->color_range = AVCOL_RANGE_JPEG;
   }
-  scaler.reset(sws_getCachedContext(scaler.release(), frame.width, frame.height, source, width, height, format,
-                                    SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT |
-                                        SWS_FULL_CHR_H_INP | SWS_BITEXACT,
-                                    nullptr, nullptr, nullptr));
+  scaler.reset(sws_getCachedContext(
+      scaler.release(), frame.width, frame.height, source, width, height, format,
+      SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT,
+      nullptr, nullptr, nullptr));
   if (!scaler)
     throw Error(ErrorCode::kUnsupported,
                 std::string("pixel format ") + (describe(source) ? describe(source)->name : "?") +
@@ -211,8 +240,10 @@ FramePtr convert_picture(const AVFrame& frame, AVPixelFormat format, int width, 
   int in_range = is_rgb(source) ? 1 : frame.color_range == AVCOL_RANGE_JPEG;
   int out_range = is_rgb(format) ? 1 : to_yuv ? 0 : in_range;
   sws_setColorspaceDetails(scaler.get(), sws_getCoefficients(resolved_matrix(frame)), in_range,
-                           sws_getCoefficients(resolved_matrix(*out)), out_range, 0, 1 << 16, 1 << 16);
-  int lines = sws_scale(scaler.get(), frame.data, frame.linesize, 0, frame.height, out->data, out->linesize);
+                           sws_getCoefficients(resolved_matrix(*out)), out_range, 0, 1 << 16,
+                           1 << 16);
+  int lines = sws_scale(scaler.get(), frame.data, frame.linesize, 0, frame.height, out->data,
+                        out->linesize);
   if (lines != height)
     throw Error(ErrorCode::kInternal, "scaling a picture failed", "report this with the file");
   return out;
@@ -229,14 +260,17 @@ FramePtr normalise_picture(FramePtr frame, ScalerPtr& scaler) {
     return frame;
   }
   const AVPixFmtDescriptor* d = describe(format);
-  if (!d) throw Error(ErrorCode::kUnsupported, "unknown pixel format", "convert the file with ffmpeg first");
+  if (!d)
+    throw Error(ErrorCode::kUnsupported, "unknown pixel format",
+                "convert the file with ffmpeg first");
   if (d->nb_components <= 2 && !is_rgb(format)) {
     int depth = d->comp[0].depth;
     AVPixelFormat plain = depth <= 8    ? AV_PIX_FMT_GRAY8
                           : depth <= 10 ? AV_PIX_FMT_GRAY10LE
                           : depth <= 12 ? AV_PIX_FMT_GRAY12LE
                                         : AV_PIX_FMT_GRAY16LE;
-    if (format != plain) frame = convert_picture(*frame, plain, frame->width, frame->height, scaler);
+    if (format != plain)
+      frame = convert_picture(*frame, plain, frame->width, frame->height, scaler);
     return colour_planes_for_grey(std::move(frame));
   }
   return convert_picture(*frame, nearest_supported(format), frame->width, frame->height, scaler);
@@ -267,8 +301,9 @@ FramePtr orient_picture(FramePtr frame, const Orientation& o, ScalerPtr& scaler)
     bool chroma = !layout.rgb && p > 0;
     int w = chroma ? AV_CEIL_RSHIFT(width, log2_w) : width;
     int h = chroma ? AV_CEIL_RSHIFT(height, log2_h) : height;
-    auto* turn = o.transpose ? (layout.bytes == 1 ? transpose_plane<uint8_t> : transpose_plane<uint16_t>)
-                             : (layout.bytes == 1 ? flip_plane<uint8_t> : flip_plane<uint16_t>);
+    auto* turn = o.transpose
+                     ? (layout.bytes == 1 ? transpose_plane<uint8_t> : transpose_plane<uint16_t>)
+                     : (layout.bytes == 1 ? flip_plane<uint8_t> : flip_plane<uint16_t>);
     turn(frame->data[p], frame->linesize[p], out->data[p], out->linesize[p], w, h, o);
   }
   if (!layout.rgb && (layout.log2_w || layout.log2_h))

@@ -20,7 +20,8 @@ Orientation orientation_from_exif(int value);
 /// The supported format that keeps depth and chroma of `format` (see pixels.h).
 AVPixelFormat nearest_supported(AVPixelFormat format);
 
-/// Converts format, size and matrix with swscale; keeps properties. RGB to Y'CbCr gives BT.709 limited.
+/// Converts format, size and matrix with swscale; keeps properties. RGB to Y'CbCr gives BT.709
+/// limited.
 FramePtr convert_picture(const AVFrame& frame, AVPixelFormat format, int width, int height,
                          ScalerPtr& scaler);
 /// Any decoded picture -> supported layout (no pixels are copied where the layout already is).

@@ -51,38 +51,58 @@ int resolved_matrix(const AVFrame& frame) {
 LumaWeights luma_weights(int matrix) {
   auto make = [](float kr, float kb) { return LumaWeights{kr, 1.0f - kr - kb, kb}; };
   switch (matrix) {
-    case AVCOL_SPC_FCC: return make(0.30f, 0.11f);
+    case AVCOL_SPC_FCC:
+      return make(0.30f, 0.11f);
     case AVCOL_SPC_BT470BG:
-    case AVCOL_SPC_SMPTE170M: return make(0.299f, 0.114f);
-    case AVCOL_SPC_SMPTE240M: return make(0.212f, 0.087f);
+    case AVCOL_SPC_SMPTE170M:
+      return make(0.299f, 0.114f);
+    case AVCOL_SPC_SMPTE240M:
+      return make(0.212f, 0.087f);
     case AVCOL_SPC_BT2020_NCL:
-    case AVCOL_SPC_BT2020_CL: return make(0.2627f, 0.0593f);
-    default: return make(0.2126f, 0.0722f);
+    case AVCOL_SPC_BT2020_CL:
+      return make(0.2627f, 0.0593f);
+    default:
+      return make(0.2126f, 0.0722f);
   }
 }
 
 SampleScale sample_scale(const AVFrame& frame, const PixelLayout& layout) {
   float step = static_cast<float>(1 << (layout.depth - 8));
   float peak = static_cast<float>((1 << layout.depth) - 1);
-  bool full = layout.rgb ? frame.color_range != AVCOL_RANGE_MPEG
-                         : frame.color_range == AVCOL_RANGE_JPEG;
+  bool full =
+      layout.rgb ? frame.color_range != AVCOL_RANGE_MPEG : frame.color_range == AVCOL_RANGE_JPEG;
   float middle = 128.0f * step;
   if (full) return {peak, 0.0f, peak, middle};
   return {219.0f * step, 16.0f * step, 224.0f * step, middle};
 }
 
 LineReader::LineReader(const AVFrame& frame, int x0, int x1)
-    : frame_(frame), layout_(layout_of(frame)), weights_(luma_weights(resolved_matrix(frame))),
-      scale_(sample_scale(frame, layout_)), x0_(x0), width_(x1 - x0) {
+    : frame_(frame),
+      layout_(layout_of(frame)),
+      weights_(luma_weights(resolved_matrix(frame))),
+      scale_(sample_scale(frame, layout_)),
+      x0_(x0),
+      width_(x1 - x0) {
   chroma_width_ = AV_CEIL_RSHIFT(frame.width, layout_.log2_w);
   chroma_height_ = AV_CEIL_RSHIFT(frame.height, layout_.log2_h);
   switch (frame.chroma_location) {
-    case AVCHROMA_LOC_CENTER: horizontal_site_ = 1; break;
-    case AVCHROMA_LOC_TOPLEFT: vertical_site_ = 0; break;
-    case AVCHROMA_LOC_TOP: horizontal_site_ = 1, vertical_site_ = 0; break;
-    case AVCHROMA_LOC_BOTTOMLEFT: vertical_site_ = 2; break;
-    case AVCHROMA_LOC_BOTTOM: horizontal_site_ = 1, vertical_site_ = 2; break;
-    default: break;  // left: what MPEG-2, H.264 and H.265 mean when they say nothing
+    case AVCHROMA_LOC_CENTER:
+      horizontal_site_ = 1;
+      break;
+    case AVCHROMA_LOC_TOPLEFT:
+      vertical_site_ = 0;
+      break;
+    case AVCHROMA_LOC_TOP:
+      horizontal_site_ = 1, vertical_site_ = 0;
+      break;
+    case AVCHROMA_LOC_BOTTOMLEFT:
+      vertical_site_ = 2;
+      break;
+    case AVCHROMA_LOC_BOTTOM:
+      horizontal_site_ = 1, vertical_site_ = 2;
+      break;
+    default:
+      break;  // left: what MPEG-2, H.264 and H.265 mean when they say nothing
   }
   for (auto* line : {&r_, &g_, &b_}) line->resize(static_cast<size_t>(width_));
   if (!layout_.rgb)
@@ -98,7 +118,8 @@ void LineReader::read(int y) {
 
 template <typename T>
 static const T* line_of(const AVFrame& frame, int plane, int y) {
-  return reinterpret_cast<const T*>(frame.data[plane] + static_cast<ptrdiff_t>(y) * frame.linesize[plane]);
+  return reinterpret_cast<const T*>(frame.data[plane] +
+                                    static_cast<ptrdiff_t>(y) * frame.linesize[plane]);
 }
 
 template <typename T>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside `media` only: native planes <-> float RGB. Supported layouts: three separate planes, 8 to 16
-// bit little endian, Y'CbCr with chroma shared by at most 2 x 2 pixels, or G,B,R. Everything else is
-// brought into one of these by `picture.h` before a Frame is made.
-// Matrices: ITU-T H.273 (07/2021), table 4 and equations 32-44.
+// Inside `media` only: native planes <-> float RGB. Supported layouts: three separate planes, 8 to
+// 16 bit little endian, Y'CbCr with chroma shared by at most 2 x 2 pixels, or G,B,R. Everything
+// else is brought into one of these by `picture.h` before a Frame is made. Matrices: ITU-T H.273
+// (07/2021), table 4 and equations 32-44.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,16 @@ namespace likeness::media {
 struct PixelLayout {
   bool rgb = false;
   int depth = 8;
-  int bytes = 1;                 ///< of a sample
-  int log2_w = 0, log2_h = 0;    ///< of chroma
-  int plane[3] = {0, 1, 2};      ///< of Y, Cb, Cr or R, G, B
+  int bytes = 1;               ///< of a sample
+  int log2_w = 0, log2_h = 0;  ///< of chroma
+  int plane[3] = {0, 1, 2};    ///< of Y, Cb, Cr or R, G, B
 };
 bool is_supported_format(int format);
 /// Throws kInternal when the format is not a supported one.
 PixelLayout layout_of(const AVFrame& frame);
 
-/// Which luma weights hold for a frame: the tag, else BT.709 for HD and BT.601 for SD as players guess.
+/// Which luma weights hold for a frame: the tag, else BT.709 for HD and BT.601 for SD as players
+/// guess.
 struct LumaWeights {
   float kr, kg, kb;
 };

@@ -4,8 +4,8 @@
 #include <deque>
 
 #include "likeness/base/threads.h"
-#include "likeness/media/deinterlace.h"
 #include "likeness/media/decoder.h"
+#include "likeness/media/deinterlace.h"
 #include "likeness/media/source.h"
 #include "likeness/media/video.h"
 
@@ -29,7 +29,8 @@ class FrameSource {
 
  protected:
   void add_damage(double time_s, FrameIndex frame, std::string what) {
-    bool same_place = !damage.empty() && damage.back().frame >= frame - 1 && damage.back().frame <= frame;
+    bool same_place =
+        !damage.empty() && damage.back().frame >= frame - 1 && damage.back().frame <= frame;
     if (same_place || damage.size() >= kMaxDamage) return;
     damage.push_back({std::max(0.0, time_s), std::max<FrameIndex>(0, frame), std::move(what)});
   }
@@ -49,7 +50,8 @@ class ImageSource final : public FrameSource {
       frame.time = {index, info.time_base};
       frame.duration_ticks = 1;
       try {
-        frame.set_native(std::shared_ptr<AVFrame>(decode_still(images_.files[static_cast<size_t>(index)], capture_)));
+        frame.set_native(std::shared_ptr<AVFrame>(
+            decode_still(images_.files[static_cast<size_t>(index)], capture_)));
       } catch (const Error& error) {
         add_damage(frame.time.value(), index, error.what());
         continue;
@@ -83,9 +85,12 @@ class VideoSource final : public FrameSource {
     if (ready_.empty()) return std::nullopt;
     Frame out = std::move(ready_.front());
     ready_.pop_front();
-    // Packet durations are in decoding order, so wrong for reordered variable rate: use the next time.
-    if (!ready_.empty()) out.duration_ticks = ready_.front().time.ticks - out.time.ticks;
-    else if (out.duration_ticks <= 0) out.duration_ticks = decoder_.usual_duration();
+    // Packet durations are in decoding order, so wrong for reordered variable rate: use the next
+    // time.
+    if (!ready_.empty())
+      out.duration_ticks = ready_.front().time.ticks - out.time.ticks;
+    else if (out.duration_ticks <= 0)
+      out.duration_ticks = decoder_.usual_duration();
     next_ = out.index + 1;
     if (ended_ && ready_.empty()) info.frame_count = std::max(next_, exact_count_);
     return out;
@@ -122,8 +127,10 @@ class VideoSource final : public FrameSource {
         continue;
       }
       if (before) previous_ = std::move(before->frame);
-      if (picture) feed(std::move(*picture));
-      else finish_pipeline();
+      if (picture)
+        feed(std::move(*picture));
+      else
+        finish_pipeline();
       return;
     }
   }
@@ -147,7 +154,8 @@ class VideoSource final : public FrameSource {
     }
     // Milliseconds of Matroska round a steady rate by one.
     double rounding_s = std::max(0.0011, av_q2d(decoder_.time_base()) * 1.5);
-    return pts.size() > 2 && static_cast<double>(high - low) * av_q2d(decoder_.time_base()) > rounding_s;
+    return pts.size() > 2 &&
+           static_cast<double>(high - low) * av_q2d(decoder_.time_base()) > rounding_s;
   }
 
   struct Meta {
@@ -157,8 +165,10 @@ class VideoSource final : public FrameSource {
   };
 
   void step() {
-    if (std::optional<Decoded> picture = decoder_.next()) feed(std::move(*picture));
-    else finish_pipeline();
+    if (std::optional<Decoded> picture = decoder_.next())
+      feed(std::move(*picture));
+    else
+      finish_pipeline();
   }
 
   void feed(Decoded picture) {
@@ -171,7 +181,8 @@ class VideoSource final : public FrameSource {
       return;
     }
     if (!filter_) {
-      filter_ = std::make_unique<Deinterlacer>(*picture.frame, decoder_.time_base(), thread_count());
+      filter_ =
+          std::make_unique<Deinterlacer>(*picture.frame, decoder_.time_base(), thread_count());
       if (previous_) {
         metas_.push_back({0, 0, 0, false});
         filter_->push(*previous_);
@@ -252,7 +263,8 @@ const VideoInfo& VideoReader::info() const { return impl_->source->info; }
 std::optional<Frame> VideoReader::next() { return impl_->source->next(); }
 void VideoReader::seek(FrameIndex index) {
   if (index < 0)
-    throw Error(ErrorCode::kUsage, "frame " + std::to_string(index) + " does not exist", "frames start at 0");
+    throw Error(ErrorCode::kUsage, "frame " + std::to_string(index) + " does not exist",
+                "frames start at 0");
   impl_->source->seek(index);
 }
 int64_t VideoReader::count_frames() { return impl_->source->count_frames(); }

@@ -21,7 +21,8 @@ void expect_exact_seeks(const fs::path& path, size_t frames, const std::string& 
   VideoReader reader(path);
   EXPECT_EQ(reader.count_frames(), static_cast<int64_t>(frames)) << name;
   Rng rng(3);
-  std::vector<FrameIndex> targets = {static_cast<FrameIndex>(frames) - 1, 0, 1, static_cast<FrameIndex>(frames) / 2};
+  std::vector<FrameIndex> targets = {static_cast<FrameIndex>(frames) - 1, 0, 1,
+                                     static_cast<FrameIndex>(frames) / 2};
   for (int i = 0; i < 14; ++i) targets.push_back(static_cast<FrameIndex>(rng.below(frames)));
   for (FrameIndex target : targets) {
     reader.seek(target);
@@ -32,7 +33,8 @@ void expect_exact_seeks(const fs::path& path, size_t frames, const std::string& 
       EXPECT_EQ(got->index, want.index) << name;
       EXPECT_EQ(got->time.ticks, want.time.ticks) << name << " " << i;
       EXPECT_EQ(got->duration_ticks, want.duration_ticks) << name << " " << i;
-      ASSERT_EQ(samples(*got), samples(want)) << name << " frame " << i << " after seek to " << target;
+      ASSERT_EQ(samples(*got), samples(want))
+          << name << " frame " << i << " after seek to " << target;
     }
   }
   reader.seek(static_cast<FrameIndex>(frames));
@@ -59,7 +61,8 @@ TEST(Reader, SeekIsExactInOurOwnFiles) {
 TEST(Reader, SeekIsExactInForeignFiles) {
   NEED_FFMPEG();
   TempFolder folder;
-  std::string source = "-f lavfi -i testsrc2=size=160x128:rate=25:duration=3 -f lavfi -i sine=duration=3 ";
+  std::string source =
+      "-f lavfi -i testsrc2=size=160x128:rate=25:duration=3 -f lavfi -i sine=duration=3 ";
   std::map<std::string, std::string> cases = {
       {"mpeg2.ts", "-c:v mpeg2video -bf 2 -c:a mp2"},
       {"mpeg1.mpg", "-c:v mpeg1video -bf 2 -c:a mp2"},
@@ -71,7 +74,8 @@ TEST(Reader, SeekIsExactInForeignFiles) {
       {"mpeg4.avi", "-c:v mpeg4 -bf 2 -g 20 -c:a mp2"},
       {"mjpeg.avi", "-c:v mjpeg -c:a pcm_s16le"},
       {"rgb.mkv", "-c:v ffv1 -pix_fmt gbrp10le -an"},
-      {"hevc_open.mp4", "-c:v libx265 -preset ultrafast -x265-params log-level=none:open-gop=1:keyint=15 -c:a aac"},
+      {"hevc_open.mp4",
+       "-c:v libx265 -preset ultrafast -x265-params log-level=none:open-gop=1:keyint=15 -c:a aac"},
       {"raw.h264", "-c:v libx264 -g 20 -an"},
       {"gif.gif", "-an"}};
   for (auto& [name, arguments] : cases) {
@@ -94,11 +98,14 @@ TEST(Reader, RotationMakesFramesUpright) {
   write_clip(folder / "flat.mp4", {.codec = "h264"}, AV_PIX_FMT_YUV420P, 96, 64, 0, 6);
   std::vector<int> seen;
   for (int degrees : {90, 180, 270}) {
-    fs::path path = folder / ("turned" + std::to_string(degrees) + ".mp4"), raw = folder / "raw.yuv";
-    ASSERT_TRUE(run_ffmpeg("-i " + (folder / "flat.mp4").string() + " -c copy -metadata:s:v:0 rotate=" +
-                           std::to_string(degrees) + " " + path.string()));
+    fs::path path = folder / ("turned" + std::to_string(degrees) + ".mp4"),
+             raw = folder / "raw.yuv";
+    ASSERT_TRUE(run_ffmpeg("-i " + (folder / "flat.mp4").string() +
+                           " -c copy -metadata:s:v:0 rotate=" + std::to_string(degrees) + " " +
+                           path.string()));
     // The ffmpeg program turns by itself what players turn.
-    ASSERT_TRUE(run_ffmpeg("-i " + path.string() + " -f rawvideo -pix_fmt yuv420p " + raw.string()));
+    ASSERT_TRUE(
+        run_ffmpeg("-i " + path.string() + " -f rawvideo -pix_fmt yuv420p " + raw.string()));
     VideoReader reader(path);
     seen.push_back(reader.info().rotation_deg);
     EXPECT_EQ(reader.info().width, degrees == 180 ? 96 : 64);
@@ -115,15 +122,20 @@ TEST(Reader, InterlacedInputComesProgressiveAndSeeksExactly) {
   NEED_FFMPEG();
   TempFolder folder;
   // A bar that moves between the fields combs; deinterlaced lines agree with their neighbours.
-  std::string source = "-f lavfi -i testsrc2=size=192x128:rate=50:duration=2 -vf tinterlace=interleave_top,setfield=tff ";
+  std::string source =
+      "-f lavfi -i testsrc2=size=192x128:rate=50:duration=2 -vf "
+      "tinterlace=interleave_top,setfield=tff ";
   fs::path path = folder / "interlaced.ts";
-  ASSERT_TRUE(run_ffmpeg(source + "-c:v mpeg2video -qscale:v 2 -flags +ildct+ilme -g 12 -bf 2 " + path.string()));
+  ASSERT_TRUE(run_ffmpeg(source + "-c:v mpeg2video -qscale:v 2 -flags +ildct+ilme -g 12 -bf 2 " +
+                         path.string()));
   auto combing = [](const Frame& frame) {
     const AVFrame& f = *frame.native();
     double sum = 0;
     for (int y = 1; y + 1 < f.height; ++y)
       for (int x = 0; x < f.width; ++x) {
-        auto at = [&](int row) { return int{f.data[0][static_cast<ptrdiff_t>(row) * f.linesize[0] + x]}; };
+        auto at = [&](int row) {
+          return int{f.data[0][static_cast<ptrdiff_t>(row) * f.linesize[0] + x]};
+        };
         int a = at(y) - at(y - 1), b = at(y) - at(y + 1);
         if ((a > 0) == (b > 0)) sum += std::min(std::abs(a), std::abs(b));
       }
@@ -146,9 +158,11 @@ TEST(Reader, InterlacedInputComesProgressiveAndSeeksExactly) {
 TEST(Reader, OddFormatsBecomeSupportedOnes) {
   NEED_FFMPEG();
   TempFolder folder;
-  for (std::string format : {"gray", "gray16le", "pal8", "rgb24", "rgba", "rgb48be", "ya8", "monob"}) {
+  for (std::string format :
+       {"gray", "gray16le", "pal8", "rgb24", "rgba", "rgb48be", "ya8", "monob"}) {
     fs::path path = folder / (format + ".png");
-    ASSERT_TRUE(run_ffmpeg("-f lavfi -i testsrc=size=64x48 -frames:v 1 -pix_fmt " + format + " " + path.string()));
+    ASSERT_TRUE(run_ffmpeg("-f lavfi -i testsrc=size=64x48 -frames:v 1 -pix_fmt " + format + " " +
+                           path.string()));
     VideoReader reader(path);
     EXPECT_TRUE(reader.info().is_still);
     auto frame = reader.next();
@@ -156,7 +170,8 @@ TEST(Reader, OddFormatsBecomeSupportedOnes) {
     EXPECT_FALSE(reader.next());
     // Truth: ffmpeg's own conversion to 8-bit RGB.
     fs::path raw = folder / "raw.rgb";
-    ASSERT_TRUE(run_ffmpeg("-i " + path.string() + " -f rawvideo -pix_fmt rgb24 -sws_flags accurate_rnd " + raw.string()));
+    ASSERT_TRUE(run_ffmpeg("-i " + path.string() +
+                           " -f rawvideo -pix_fmt rgb24 -sws_flags accurate_rnd " + raw.string()));
     std::string truth = slurp(raw);
     Image8 image = frame->rgb8();
     ASSERT_EQ(truth.size(), image.data.size()) << format;
@@ -165,10 +180,12 @@ TEST(Reader, OddFormatsBecomeSupportedOnes) {
       worst = std::max(worst, std::abs(int{static_cast<uint8_t>(truth[i])} - int{image.data[i]}));
     EXPECT_LE(worst, 2) << format;
   }
-  for (std::string format : {"yuv411p", "yuv410p", "yuyv422", "nv12", "yuva420p", "gray10le", "yuv420p9le", "yuv422p12le"}) {
+  for (std::string format : {"yuv411p", "yuv410p", "yuyv422", "nv12", "yuva420p", "gray10le",
+                             "yuv420p9le", "yuv422p12le"}) {
     fs::path path = folder / (format + ".nut");
-    ASSERT_TRUE(run_ffmpeg("-f lavfi -i testsrc2=size=64x48:duration=0.2 -c:v rawvideo -strict -1 -pix_fmt " + format +
-                           " " + path.string()));
+    ASSERT_TRUE(run_ffmpeg(
+        "-f lavfi -i testsrc2=size=64x48:duration=0.2 -c:v rawvideo -strict -1 -pix_fmt " + format +
+        " " + path.string()));
     VideoReader reader(path);
     EXPECT_EQ(read_all(reader).size(), 5u) << format;
   }
@@ -182,7 +199,8 @@ TEST(Reader, FoldersPatternsAndStills) {
     snprintf(name, sizeof name, "images/shot%03d.png", i + 5);
     write_image(folder / name, test_frame(AV_PIX_FMT_GBRP, 40, 30, i).rgb8());
   }
-  for (fs::path path : {folder / "images", folder / "images/shot%03d.png", folder / "images/shot%d.png"}) {
+  for (fs::path path :
+       {folder / "images", folder / "images/shot%03d.png", folder / "images/shot%d.png"}) {
     VideoReader reader(path);
     EXPECT_TRUE(reader.info().is_image_sequence);
     EXPECT_EQ(reader.count_frames(), 12);
@@ -207,8 +225,9 @@ TEST(Reader, ExifOrientationIsApplied) {
     for (int x = 0; x < 32; ++x) image.at(x, y, 0) = x < 16 ? 230 : 20;
   std::string jpeg = encode_jpeg(image, 95);
   // APP1 with one big-endian IFD entry: 0x0112 orientation = 6 (turn 90 degrees clockwise to show).
-  const unsigned char exif[] = {0xff, 0xe1, 0, 34,   'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8,
-                                0,    1,    1, 0x12, 0,   3,   0,   0,   0, 1, 0,   6,   0, 0,  0, 0, 0, 0};
+  const unsigned char exif[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0,    'M', 'M',
+                                0,    42,   0, 0,  0,   8,   0,   1,   1, 0x12, 0,   3,
+                                0,    0,    0, 1,  0,   6,   0,   0,   0, 0,    0,   0};
   jpeg.insert(2, reinterpret_cast<const char*>(exif), sizeof exif);
   std::ofstream(folder / "turned.jpg", std::ios::binary) << jpeg;
   Image8 upright = read_image(folder / "turned.jpg");
@@ -250,7 +269,8 @@ TEST(Reader, MemoryDoesNotGrowWithLength) {
   TempFolder folder;
   // 20000 frames (13 minutes): a picture is 37 KiB, so keeping them would take 720 MiB.
   Frame first = test_frame(AV_PIX_FMT_YUV420P, 192, 128, 0);
-  VideoWriter writer(folder / "long.mp4", info_like(first), {.codec = "h264", .crf = 35, .preset = "ultrafast"});
+  VideoWriter writer(folder / "long.mp4", info_like(first),
+                     {.codec = "h264", .crf = 35, .preset = "ultrafast"});
   Frame pictures[2] = {first, test_frame(AV_PIX_FMT_YUV420P, 192, 128, 1)};
   int64_t written_early = 0;
   for (FrameIndex i = 0; i < 20000; ++i) {

@@ -34,13 +34,15 @@ std::vector<fs::path> files_of_pattern(const fs::path& path, const std::string& 
   std::error_code ec;
   for (const auto& entry : fs::directory_iterator(folder, ec)) {
     std::string name = entry.path().filename().string();
-    if (name.size() <= before.size() + after.size() || !name.starts_with(before) || !name.ends_with(after))
+    if (name.size() <= before.size() + after.size() || !name.starts_with(before) ||
+        !name.ends_with(after))
       continue;
     const char* begin = name.data() + before.size();
     const char* end = name.data() + name.size() - after.size();
     int64_t number = 0;
     auto [stop, error] = std::from_chars(begin, end, number);
-    if (error == std::errc{} && stop == end && number >= 0) found.emplace_back(number, path.parent_path() / name);
+    if (error == std::errc{} && stop == end && number >= 0)
+      found.emplace_back(number, path.parent_path() / name);
   }
   std::sort(found.begin(), found.end());
   std::vector<fs::path> files;
@@ -55,7 +57,8 @@ std::vector<fs::path> images_of_folder(const fs::path& folder) {
     if (is_image_path(entry.path()) && entry.is_regular_file(ec) &&
         !entry.path().filename().string().starts_with("."))
       files.push_back(entry.path());
-  if (ec) throw Error(ErrorCode::kIo, "cannot read folder " + folder.string(), "check its permissions");
+  if (ec)
+    throw Error(ErrorCode::kIo, "cannot read folder " + folder.string(), "check its permissions");
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -63,7 +66,8 @@ std::vector<fs::path> images_of_folder(const fs::path& folder) {
 /// Playlists and the like open other files that a hostile input could choose.
 bool is_playlist(const AVInputFormat& format) {
   std::string name = std::string(",") + format.name + ",";
-  for (const char* bad : {",hls,", ",applehttp,", ",concat,", ",dash,", ",tty,", ",ffmetadata,", ",imf,", ",sdp,"})
+  for (const char* bad :
+       {",hls,", ",applehttp,", ",concat,", ",dash,", ",tty,", ",ffmetadata,", ",imf,", ",sdp,"})
     if (name.find(bad) != std::string::npos) return true;
   return false;
 }
@@ -74,16 +78,21 @@ bool starts_as_mp4(const fs::path& path) {
   char head[8] = {};
   in.read(head, sizeof head);
   std::string type(head + 4, 4);
-  return type == "ftyp" || type == "mdat" || type == "moov" || type == "free" || type == "wide" || type == "skip";
+  return type == "ftyp" || type == "mdat" || type == "moov" || type == "free" || type == "wide" ||
+         type == "skip";
 }
 
 [[noreturn]] void throw_not_a_video(const fs::path& path, int error, const std::string& said) {
   if (said.find("moov atom not found") != std::string::npos && starts_as_mp4(path))
-    throw Error(ErrorCode::kDamaged,
-                path.string() + " ends before its index (moov atom not found): nothing of it can be read",
-                "copy the file again, or recover it from the camera");
-  throw_av(error, "cannot read " + path.string() + " as video or image" + (said.empty() ? "" : " (" + said + ")"),
-           error == AVERROR_INVALIDDATA ? "check that the file is a video or image and is complete" : "");
+    throw Error(
+        ErrorCode::kDamaged,
+        path.string() + " ends before its index (moov atom not found): nothing of it can be read",
+        "copy the file again, or recover it from the camera");
+  throw_av(error,
+           "cannot read " + path.string() + " as video or image" +
+               (said.empty() ? "" : " (" + said + ")"),
+           error == AVERROR_INVALIDDATA ? "check that the file is a video or image and is complete"
+                                        : "");
 }
 
 bool variable_rate(const AVStream& stream) {
@@ -109,7 +118,8 @@ int64_t find_origin(const AVFormatContext& format, int video) {
   const AVStream& stream = *format.streams[video];
   int64_t own = stream.start_time != AV_NOPTS_VALUE ? stream.start_time : 0;
   if (format.start_time == AV_NOPTS_VALUE) return own;
-  // start_time of the container is in microseconds: within rounding of the video's start, take that.
+  // start_time of the container is in microseconds: within rounding of the video's start, take
+  // that.
   int64_t earliest = av_rescale_q(format.start_time, AV_TIME_BASE_Q, stream.time_base);
   int64_t rounding = std::max<int64_t>(1, av_rescale_q(2, AV_TIME_BASE_Q, stream.time_base));
   return stream.start_time == AV_NOPTS_VALUE || own - earliest > rounding ? earliest : own;
@@ -125,7 +135,8 @@ SourceKind classify_source(const fs::path& path, ImageList& images) {
     if (split_pattern(path.filename().string(), before, after)) {
       images.files = files_of_pattern(path, before, after);
       if (!images.files.empty()) return SourceKind::kImages;
-      throw Error(ErrorCode::kNotFound, "no image matches " + path.string(), "check the pattern and the folder");
+      throw Error(ErrorCode::kNotFound, "no image matches " + path.string(),
+                  "check the pattern and the folder");
     }
     throw Error(ErrorCode::kNotFound, path.string() + " does not exist", "check the path");
   }
@@ -137,7 +148,8 @@ SourceKind classify_source(const fs::path& path, ImageList& images) {
     return SourceKind::kImages;
   }
   if (!fs::is_regular_file(status))
-    throw Error(ErrorCode::kBadInput, path.string() + " is not a regular file", "name a video file");
+    throw Error(ErrorCode::kBadInput, path.string() + " is not a regular file",
+                "name a video file");
   if (fs::file_size(path, ec) == 0 || ec)
     throw Error(ErrorCode::kBadInput, path.string() + " is empty (0 bytes)", "copy the file again");
   if (is_image_path(path)) {
@@ -186,11 +198,13 @@ Container open_container(const fs::path& path, LogCapture& capture) {
     AVStream& stream = *format->streams[i];
     bool cover = stream.disposition & AV_DISPOSITION_ATTACHED_PIC;
     if (stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !cover) {
-      bool wanted = c.video < 0 || ((stream.disposition & AV_DISPOSITION_DEFAULT) &&
-                                    !(format->streams[c.video]->disposition & AV_DISPOSITION_DEFAULT));
+      bool wanted =
+          c.video < 0 || ((stream.disposition & AV_DISPOSITION_DEFAULT) &&
+                          !(format->streams[c.video]->disposition & AV_DISPOSITION_DEFAULT));
       if (wanted) c.video = static_cast<int>(i);
     }
-    if (stream.codecpar->codec_type == AVMEDIA_TYPE_AUDIO && c.audio < 0) c.audio = static_cast<int>(i);
+    if (stream.codecpar->codec_type == AVMEDIA_TYPE_AUDIO && c.audio < 0)
+      c.audio = static_cast<int>(i);
   }
   if (c.video >= 0) c.origin = find_origin(*format, c.video);
   return c;
@@ -200,11 +214,13 @@ Container open_video(const fs::path& path, LogCapture& capture) {
   Container c = open_container(path, capture);
   if (c.video < 0)
     throw Error(ErrorCode::kBadInput,
-                path.string() + (c.audio >= 0 ? " holds sound but no video stream" : " holds no video stream"),
+                path.string() +
+                    (c.audio >= 0 ? " holds sound but no video stream" : " holds no video stream"),
                 "name a file with pictures");
   const AVCodecParameters& p = *c.video_stream()->codecpar;
   if (p.width <= 0 || p.height <= 0)
-    throw Error(ErrorCode::kBadInput, path.string() + " has no readable picture size (" + capture.take() + ")",
+    throw Error(ErrorCode::kBadInput,
+                path.string() + " has no readable picture size (" + capture.take() + ")",
                 "check that the file is complete");
   if (p.width > kMaxSidePx || p.height > kMaxSidePx)
     throw Error(ErrorCode::kBadInput,
@@ -238,18 +254,23 @@ VideoInfo container_info(const Container& c, const fs::path& path) {
   info.frame_rate = rate.num > 0 && rate.den > 0 ? rational(rate) : Rational{25, 1};
   info.time_base = rational(stream.time_base);
   info.variable_frame_rate = variable_rate(stream);
-  if (stream.duration > 0) info.duration_s = static_cast<double>(stream.duration) * av_q2d(stream.time_base);
-  else if (c.format->duration > 0) info.duration_s = static_cast<double>(c.format->duration) / AV_TIME_BASE;
-  info.frame_count = stream.nb_frames > 0
-                         ? stream.nb_frames
-                         : static_cast<int64_t>(std::llround(info.duration_s * info.frame_rate.value()));
+  if (stream.duration > 0)
+    info.duration_s = static_cast<double>(stream.duration) * av_q2d(stream.time_base);
+  else if (c.format->duration > 0)
+    info.duration_s = static_cast<double>(c.format->duration) / AV_TIME_BASE;
+  info.frame_count =
+      stream.nb_frames > 0
+          ? stream.nb_frames
+          : static_cast<int64_t>(std::llround(info.duration_s * info.frame_rate.value()));
   if (const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(p.format))) {
     info.pixel_format = d->name;
     info.bit_depth = d->flags & AV_PIX_FMT_FLAG_PAL ? 8 : std::max(8, d->comp[0].depth);
   }
-  AVRational aspect = p.sample_aspect_ratio.num > 0 ? p.sample_aspect_ratio : stream.sample_aspect_ratio;
+  AVRational aspect =
+      p.sample_aspect_ratio.num > 0 ? p.sample_aspect_ratio : stream.sample_aspect_ratio;
   if (aspect.num > 0 && aspect.den > 0)
-    info.sample_aspect = orientation.transpose ? Rational{aspect.den, aspect.num} : rational(aspect);
+    info.sample_aspect =
+        orientation.transpose ? Rational{aspect.den, aspect.num} : rational(aspect);
   info.codec = avcodec_get_name(p.codec_id);
   info.container = c.format->iformat->name;
   info.color = stream_color(p);
@@ -261,7 +282,8 @@ VideoInfo container_info(const Container& c, const fs::path& path) {
     info.audio_codec = avcodec_get_name(audio.codecpar->codec_id);
     info.audio_rate_hz = audio.codecpar->sample_rate;
     info.audio_channels = audio.codecpar->ch_layout.nb_channels;
-    if (audio.duration > 0) info.audio_duration_s = static_cast<double>(audio.duration) * av_q2d(audio.time_base);
+    if (audio.duration > 0)
+      info.audio_duration_s = static_cast<double>(audio.duration) * av_q2d(audio.time_base);
     else if (c.format->duration > 0)
       info.audio_duration_s = static_cast<double>(c.format->duration) / AV_TIME_BASE;
   }
@@ -283,7 +305,8 @@ CodecPtr open_decoder(const AVStream& stream, int threads, LogCapture& capture) 
   context->max_pixels = static_cast<int64_t>(kMaxSidePx) * kMaxSidePx;
   int error = avcodec_open2(context.get(), codec, nullptr);
   if (error < 0)
-    throw_av(error, std::string("cannot open the decoder for ") + codec->name + " (" + capture.take() + ")");
+    throw_av(error, std::string("cannot open the decoder for ") + codec->name + " (" +
+                        capture.take() + ")");
   return context;
 }
 

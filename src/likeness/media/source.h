@@ -18,8 +18,8 @@ struct Container {
   InputPtr format;
   int video = -1;
   int audio = -1;  ///< the first audio stream, or -1
-  /// Where time 0 of our Frames is, in the video stream's time base: the earliest start of any stream,
-  /// so that sound and picture keep their distance.
+  /// Where time 0 of our Frames is, in the video stream's time base: the earliest start of any
+  /// stream, so that sound and picture keep their distance.
   int64_t origin = 0;
   AVStream* video_stream() const { return format->streams[video]; }
 };
@@ -30,12 +30,12 @@ struct ImageList {
 };
 
 enum class SourceKind { kContainer, kImages };
-/// Throws kNotFound and kBadInput (no such path, device file, folder without images, 0 bytes). Fills
-/// `images` for a folder, a printf pattern or a still.
+/// Throws kNotFound and kBadInput (no such path, device file, folder without images, 0 bytes).
+/// Fills `images` for a folder, a printf pattern or a still.
 SourceKind classify_source(const std::filesystem::path& path, ImageList& images);
 
-/// Without a video stream: video = -1 (the caller decides whether that is an error). `capture` gets the
-/// demuxer's messages and must outlive the container.
+/// Without a video stream: video = -1 (the caller decides whether that is an error). `capture` gets
+/// the demuxer's messages and must outlive the container.
 Container open_container(const std::filesystem::path& path, LogCapture& capture);
 /// As open_container, but throws kBadInput without a video stream or with a bad size.
 Container open_video(const std::filesystem::path& path, LogCapture& capture);
@@ -43,8 +43,9 @@ Orientation stream_orientation(const AVStream& stream);
 VideoInfo container_info(const Container& container, const std::filesystem::path& path);
 
 /// Decodes a still of any format FFmpeg knows: upright, supported layout. Throws as probe().
-FramePtr decode_still(const std::filesystem::path& path, LogCapture& capture, std::string* codec = nullptr,
-                      std::string* pixel_format = nullptr, int* rotation_deg = nullptr);
+FramePtr decode_still(const std::filesystem::path& path, LogCapture& capture,
+                      std::string* codec = nullptr, std::string* pixel_format = nullptr,
+                      int* rotation_deg = nullptr);
 VideoInfo images_info(const ImageList& images, const std::filesystem::path& path);
 
 /// A decoder for a stream, opened with `threads`. Throws kUnsupported.

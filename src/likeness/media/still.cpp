@@ -17,7 +17,8 @@ namespace {
 constexpr Rational kImageRate{25, 1};
 
 /// The first picture of a container, whichever demuxer fits the content.
-FramePtr first_picture(Container& c, const fs::path& path, LogCapture& capture, std::string* codec) {
+FramePtr first_picture(Container& c, const fs::path& path, LogCapture& capture,
+                       std::string* codec) {
   CodecPtr decoder = open_decoder(*c.video_stream(), 1, capture);
   if (codec) *codec = decoder->codec->name;
   PacketPtr packet = make_packet();
@@ -34,13 +35,16 @@ FramePtr first_picture(Container& c, const fs::path& path, LogCapture& capture, 
     av_packet_unref(packet.get());
     int received = avcodec_receive_frame(decoder.get(), frame.get());
     if (received >= 0) return frame;
-    if (sent < 0) error = sent;
-    else if (received != AVERROR(EAGAIN) && received != AVERROR_EOF) error = received;
+    if (sent < 0)
+      error = sent;
+    else if (received != AVERROR(EAGAIN) && received != AVERROR_EOF)
+      error = received;
   }
   std::string said = capture.take();
-  throw Error(ErrorCode::kBadInput,
-              path.string() + " is damaged or not an image: " + (said.empty() ? av_text(error) : said),
-              "copy the file again");
+  throw Error(
+      ErrorCode::kBadInput,
+      path.string() + " is damaged or not an image: " + (said.empty() ? av_text(error) : said),
+      "copy the file again");
 }
 
 Orientation exif_orientation(const AVFrame& frame) {
@@ -50,12 +54,13 @@ Orientation exif_orientation(const AVFrame& frame) {
 
 }  // namespace
 
-FramePtr decode_still(const fs::path& path, LogCapture& capture, std::string* codec, std::string* pixel_format,
-                      int* rotation_deg) {
+FramePtr decode_still(const fs::path& path, LogCapture& capture, std::string* codec,
+                      std::string* pixel_format, int* rotation_deg) {
   Container c = open_video(path, capture);
   FramePtr frame = first_picture(c, path, capture, codec);
   if (frame->width > kMaxSidePx || frame->height > kMaxSidePx)
-    throw Error(ErrorCode::kBadInput, path.string() + " has more than 16384 pixels a side", "scale it down first");
+    throw Error(ErrorCode::kBadInput, path.string() + " has more than 16384 pixels a side",
+                "scale it down first");
   const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame->format));
   if (pixel_format && d) *pixel_format = d->name;
   Orientation orientation = exif_orientation(*frame);
@@ -71,8 +76,8 @@ FramePtr decode_still(const fs::path& path, LogCapture& capture, std::string* co
 VideoInfo images_info(const ImageList& images, const fs::path& path) {
   LogCapture capture;
   VideoInfo info;
-  FramePtr first =
-      decode_still(images.files.front(), capture, &info.codec, &info.pixel_format, &info.rotation_deg);
+  FramePtr first = decode_still(images.files.front(), capture, &info.codec, &info.pixel_format,
+                                &info.rotation_deg);
   info.path = path;
   info.width = first->width;
   info.height = first->height;

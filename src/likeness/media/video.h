@@ -3,8 +3,8 @@
 //
 // Rules of the module: frames come upright (rotation applied), progressive (interlaced input is
 // deinterlaced) and in presentation order; width and height are those of the upright frame. Frames
-// keep their native planes (8 or 10+ bit, 4:2:0 .. 4:4:4 or RGB) and colour tags. Memory use does not
-// depend on the length of the input. Everything throws likeness::Error.
+// keep their native planes (8 or 10+ bit, 4:2:0 .. 4:4:4 or RGB) and colour tags. Memory use does
+// not depend on the length of the input. Everything throws likeness::Error.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +61,7 @@ class Frame {
  public:
   Frame() = default;
   FrameIndex index = 0;
-  Seconds time;             ///< presentation time from the start of the stream
+  Seconds time;                ///< presentation time from the start of the stream
   int64_t duration_ticks = 0;  ///< in time.time_base
   int width() const;
   int height() const;
@@ -74,16 +74,17 @@ class Frame {
   ImageF rgb_float(Rect region) const;
   ImageF rgb_float() const;
   Image8 rgb8() const;
-  /// Whole frame scaled so that the longer side is at most `longest_px`; for detectors and previews.
+  /// Whole frame scaled so that the longer side is at most `longest_px`; for detectors and
+  /// previews.
   Image8 rgb8_scaled(int longest_px) const;
 
-  /// Replaces pixels: out = this + alpha * (rgb - this), for region.width() x region.height() images.
-  /// Samples whose pixels all have alpha 0 keep their exact native value; so does every sample when
-  /// rgb equals what rgb_float(region) gave. Rounds at the native bit depth.
+  /// Replaces pixels: out = this + alpha * (rgb - this), for region.width() x region.height()
+  /// images. Samples whose pixels all have alpha 0 keep their exact native value; so does every
+  /// sample when rgb equals what rgb_float(region) gave. Rounds at the native bit depth.
   void blend_rgb(Rect region, const ImageF& rgb, const ImageF& alpha);
 
-  /// Writes R,G,B of the frame made from pixels (used by tests, demo, previews). 8-bit yuv444p BT.709
-  /// limited unless told otherwise.
+  /// Writes R,G,B of the frame made from pixels (used by tests, demo, previews). 8-bit yuv444p
+  /// BT.709 limited unless told otherwise.
   static Frame from_rgb8(const Image8& image, FrameIndex index, Rational frame_rate);
 
   AVFrame* native() const { return native_.get(); }  ///< for `media` only
@@ -93,12 +94,13 @@ class Frame {
   std::shared_ptr<AVFrame> native_;
 };
 
-/// Looks at a file, a folder of images, a printf pattern (frame%05d.png) or a still. Throws kNotFound,
-/// kBadInput (not a video, no video stream, 0 bytes, zero size, larger than 16384 px a side).
+/// Looks at a file, a folder of images, a printf pattern (frame%05d.png) or a still. Throws
+/// kNotFound, kBadInput (not a video, no video stream, 0 bytes, zero size, larger than 16384 px a
+/// side).
 VideoInfo probe(const std::filesystem::path& path);
 
 struct ReaderOptions {
-  int threads = 0;           ///< decoder threads; 0 = thread_count()
+  int threads = 0;  ///< decoder threads; 0 = thread_count()
   bool deinterlace = true;
 };
 
@@ -110,7 +112,8 @@ class VideoReader {
   const VideoInfo& info() const;
   /// The next frame, or nothing at the end (see damage()).
   std::optional<Frame> next();
-  /// The next call of next() gives exactly frame `index`. Frame-accurate: builds an index on first use.
+  /// The next call of next() gives exactly frame `index`. Frame-accurate: builds an index on first
+  /// use.
   void seek(FrameIndex index);
   /// Number of frames, exact; scans the packets once (no decoding).
   int64_t count_frames();
@@ -123,32 +126,36 @@ class VideoReader {
 };
 
 struct WriterOptions {
-  std::string codec = "h264";   ///< h264, h265, prores, ffv1, png, tiff
-  int crf = 16;                 ///< quality for h264 / h265; lower is better, 0..51
-  std::string preset = "faster";   ///< x264 / x265 speed preset
-  bool hardware = false;        ///< use a hardware encoder when one works, else the software one
-  int bit_depth = 0;            ///< 0 = as the source (where the codec can)
-  /// source, 420, 422, 444. `source` keeps what the frames have; RGB becomes 420 in h264 / h265. Many
-  /// players open only 420: set it for files made from Frame::from_rgb8 (which are 444).
+  std::string codec = "h264";     ///< h264, h265, prores, ffv1, png, tiff
+  int crf = 16;                   ///< quality for h264 / h265; lower is better, 0..51
+  std::string preset = "faster";  ///< x264 / x265 speed preset
+  bool hardware = false;          ///< use a hardware encoder when one works, else the software one
+  int bit_depth = 0;              ///< 0 = as the source (where the codec can)
+  /// source, 420, 422, 444. `source` keeps what the frames have; RGB becomes 420 in h264 / h265.
+  /// Many players open only 420: set it for files made from Frame::from_rgb8 (which are 444).
   std::string chroma = "source";
   int threads = 0;
-  std::string profile;          ///< ProRes: proxy, lt, standard, hq (default), 4444
+  std::string profile;  ///< ProRes: proxy, lt, standard, hq (default), 4444
 };
 template <typename V>
 void visit(WriterOptions& o, V&& f);  // defined in writer_options.h
 
 /// Writes under a temporary name; the file appears on finish(). Container from the extension (mp4,
-/// mov, mkv); `png`/`tiff` write a folder of 8/16-bit images named 00000000.png. Colour tags, frame
-/// times and bit depth follow the frames.
+/// m4v, mov, mkv, nut); `png`/`tiff` write a folder of 8/16-bit images named 00000000.png. Colour
+/// tags, frame times and bit depth follow the frames. Times are exact in mp4, mov and nut; mkv
+/// counts milliseconds and, with AAC from an mp4, moves everything by the encoder's delay (about 20
+/// ms), in sync. ffv1 goes into mkv and nut, prores into mov, mkv and nut. Throws kUsage, kIo,
+/// kNoSpace, kUnsupported.
 class VideoWriter {
  public:
   /// `like` gives size, frame rate, time base and colour tags.
-  VideoWriter(const std::filesystem::path& path, const VideoInfo& like, const WriterOptions& options);
+  VideoWriter(const std::filesystem::path& path, const VideoInfo& like,
+              const WriterOptions& options);
   ~VideoWriter();  ///< without finish() the temporary file is removed
   VideoWriter(VideoWriter&&) noexcept;
   /// Packets of the first audio stream of `source` are copied untouched, in sync, while frames come
-  /// (from source time `start_s` on). Call before the first write. Audio the container cannot hold is
-  /// encoded as AAC and said in the log.
+  /// (from source time `start_s` on). Call before the first write. Audio the container cannot hold
+  /// is encoded as AAC and said in the log.
   void copy_audio_from(const std::filesystem::path& source, double start_s = 0);
   void write(const Frame& frame);
   void finish();
@@ -159,8 +166,8 @@ class VideoWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Joins files that a VideoWriter wrote with the same options, without re-encoding; audio copied from
-/// `audio_source` when not empty. Frame times go on from one part to the next.
+/// Joins files that a VideoWriter wrote with the same options, without re-encoding; audio copied
+/// from `audio_source` when not empty. Frame times go on from one part to the next.
 void concatenate(const std::vector<std::filesystem::path>& parts, const std::filesystem::path& out,
                  const std::filesystem::path& audio_source = {});
 

@@ -43,12 +43,14 @@ class ContainerSink final : public FrameSink {
       if (const AVCodec* hardware = working_hardware_encoder(options, like)) codec_ = hardware;
     encoder_name = codec_->name;
     if (!muxer_.holds(codec_->id))
-      throw Error(ErrorCode::kUsage, path.extension().string() + " files cannot hold " + options.codec,
-                  options.codec == "ffv1" ? "name the output .mkv" : "name the output .mov or .mkv");
+      throw Error(
+          ErrorCode::kUsage, path.extension().string() + " files cannot hold " + options.codec,
+          options.codec == "ffv1" ? "name the output .mkv" : "name the output .mov or .mkv");
     setup_.frame_rate = av_rational(like.frame_rate);
     if (setup_.frame_rate.num <= 0 || setup_.frame_rate.den <= 0) setup_.frame_rate = {25, 1};
     setup_.time_base = av_rational(like.time_base);
-    if (setup_.time_base.num <= 0 || setup_.time_base.den <= 0) setup_.time_base = av_inv_q(setup_.frame_rate);
+    if (setup_.time_base.num <= 0 || setup_.time_base.den <= 0)
+      setup_.time_base = av_inv_q(setup_.frame_rate);
     setup_.sample_aspect = av_rational(like.sample_aspect);
     setup_.global_header = muxer_.wants_global_header();
     color_ = like.color;
@@ -65,16 +67,19 @@ class ContainerSink final : public FrameSink {
     if (!encoder_.context) start(*frame.native(), frame.time.value());
     if (frame.width() != encoder_.context->width || frame.height() != encoder_.context->height)
       throw Error(ErrorCode::kUsage,
-                  "frame " + std::to_string(frame.index) + " is " + std::to_string(frame.width()) + "x" +
-                      std::to_string(frame.height()) + ", the video is " + std::to_string(encoder_.context->width) +
-                      "x" + std::to_string(encoder_.context->height),
+                  "frame " + std::to_string(frame.index) + " is " + std::to_string(frame.width()) +
+                      "x" + std::to_string(frame.height()) + ", the video is " +
+                      std::to_string(encoder_.context->width) + "x" +
+                      std::to_string(encoder_.context->height),
                   "write pictures of one size into a video");
     FramePtr picture = for_encoder(*frame.native());
     AVRational base = av_rational(frame.time.time_base);
     int64_t pts = av_rescale_q(frame.time.ticks, base, setup_.time_base);
     if (last_pts_ != AV_NOPTS_VALUE && pts <= last_pts_) pts = last_pts_ + 1;
     int64_t duration = av_rescale_q(frame.duration_ticks, base, setup_.time_base);
-    if (duration <= 0) duration = std::max<int64_t>(1, av_rescale_q(1, av_inv_q(setup_.frame_rate), setup_.time_base));
+    if (duration <= 0)
+      duration =
+          std::max<int64_t>(1, av_rescale_q(1, av_inv_q(setup_.frame_rate), setup_.time_base));
     last_pts_ = pts;
     end_s_ = static_cast<double>(pts + duration) * av_q2d(setup_.time_base);
     picture->pts = pts;
@@ -86,7 +91,8 @@ class ContainerSink final : public FrameSink {
 
   void finish() override {
     if (!encoder_.context)
-      throw Error(ErrorCode::kUsage, "no frame was written to " + path_.string(), "check the input and its range");
+      throw Error(ErrorCode::kUsage, "no frame was written to " + path_.string(),
+                  "check the input and its range");
     encode(nullptr);
     if (audio_) audio_->finish(muxer_, end_s_);
     muxer_.finish();
@@ -139,7 +145,8 @@ class ContainerSink final : public FrameSink {
       PacketPtr packet = make_packet();
       error = avcodec_receive_packet(encoder_.context.get(), packet.get());
       if (error == AVERROR(EAGAIN) || error == AVERROR_EOF) return;
-      if (error < 0) throw_av(error, std::string(codec_->name) + " failed (" + capture_.take() + ")");
+      if (error < 0)
+        throw_av(error, std::string(codec_->name) + " failed (" + capture_.take() + ")");
       for (auto it = durations_.begin(); it != durations_.end(); ++it)
         if (it->first == packet->pts) {
           packet->duration = it->second;
@@ -179,8 +186,10 @@ VideoWriter::VideoWriter(const fs::path& path, const VideoInfo& like, const Writ
     : impl_(std::make_unique<Impl>()) {
   WriterOptions checked = options;
   validate_options(checked);
-  if (options.codec == "png" || options.codec == "tiff") impl_->sink = std::make_unique<ImageSink>(path, checked);
-  else impl_->sink = std::make_unique<ContainerSink>(path, like, checked);
+  if (options.codec == "png" || options.codec == "tiff")
+    impl_->sink = std::make_unique<ImageSink>(path, checked);
+  else
+    impl_->sink = std::make_unique<ContainerSink>(path, like, checked);
 }
 VideoWriter::~VideoWriter() = default;
 VideoWriter::VideoWriter(VideoWriter&&) noexcept = default;

@@ -38,11 +38,13 @@ std::vector<Sound> sound_packets(const fs::path& path) {
   if (c.audio < 0) return out;
   PacketPtr packet = make_packet();
   double base = av_q2d(c.format->streams[c.audio]->time_base);
-  double origin = c.video < 0 ? 0 : static_cast<double>(c.origin) * av_q2d(c.video_stream()->time_base);
+  double origin =
+      c.video < 0 ? 0 : static_cast<double>(c.origin) * av_q2d(c.video_stream()->time_base);
   while (av_read_frame(c.format.get(), packet.get()) >= 0) {
     if (packet->stream_index == c.audio)
       out.push_back({static_cast<double>(packet->pts) * base - origin,
-                     std::string(reinterpret_cast<const char*>(packet->data), static_cast<size_t>(packet->size))});
+                     std::string(reinterpret_cast<const char*>(packet->data),
+                                 static_cast<size_t>(packet->size))});
     av_packet_unref(packet.get());
   }
   return out;
@@ -50,15 +52,17 @@ std::vector<Sound> sound_packets(const fs::path& path) {
 
 TEST(Writer, Ffv1KeepsEverySampleOfEveryFormat) {
   TempFolder folder;
-  for (AVPixelFormat format : {AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV444P,
-                               AV_PIX_FMT_YUV444P16LE, AV_PIX_FMT_GBRP, AV_PIX_FMT_GBRP10LE, AV_PIX_FMT_GBRP16LE}) {
+  for (AVPixelFormat format :
+       {AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV444P,
+        AV_PIX_FMT_YUV444P16LE, AV_PIX_FMT_GBRP, AV_PIX_FMT_GBRP10LE, AV_PIX_FMT_GBRP16LE}) {
     write_clip(folder / "a.mkv", {.codec = "ffv1"}, format, 63, 47, 0, 5);
     VideoReader reader(folder / "a.mkv");
     for (int i = 0; i < 5; ++i) {
       auto frame = reader.next();
       ASSERT_TRUE(frame);
       EXPECT_EQ(frame->native()->format, format);
-      EXPECT_TRUE(samples(*frame) == samples(test_frame(format, 63, 47, i))) << av_get_pix_fmt_name(format) << i;
+      EXPECT_TRUE(samples(*frame) == samples(test_frame(format, 63, 47, i)))
+          << av_get_pix_fmt_name(format) << i;
     }
     EXPECT_FALSE(reader.next());
   }
@@ -92,7 +96,9 @@ TEST(Writer, BlendedVideoIsExactOutsideTheMask) {
             ptrdiff_t at = static_cast<ptrdiff_t>(y) * a.native()->linesize[p] + x * l.bytes;
             ptrdiff_t bt = static_cast<ptrdiff_t>(y) * b.native()->linesize[p] + x * l.bytes;
             if (!inside) {
-              ASSERT_EQ(std::memcmp(a.native()->data[p] + at, b.native()->data[p] + bt, static_cast<size_t>(l.bytes)), 0);
+              ASSERT_EQ(std::memcmp(a.native()->data[p] + at, b.native()->data[p] + bt,
+                                    static_cast<size_t>(l.bytes)),
+                        0);
             }
           }
       EXPECT_NE(samples(a), samples(b));
@@ -107,14 +113,24 @@ TEST(Writer, LossyCodecsStayCloseAndKeepDepth) {
     WriterOptions options;
     AVPixelFormat in, out;
   };
-  for (const Case& c : {Case{"a.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV420P},
-                        Case{"b.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV420P10LE},
-                        Case{"c.mp4", {.codec = "h265", .crf = 10}, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV420P10LE},
-                        Case{"d.mov", {.codec = "prores"}, AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P10LE},
-                        Case{"e.mov", {.codec = "prores", .profile = "4444"}, AV_PIX_FMT_GBRP10LE, AV_PIX_FMT_YUV444P12LE},
-                        Case{"f.mp4", {.codec = "h264", .crf = 10, .bit_depth = 8}, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_YUV422P},
-                        Case{"g.mp4", {.codec = "h264", .crf = 10, .chroma = "420"}, AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV420P},
-                        Case{"h.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_GBRP, AV_PIX_FMT_YUV420P}}) {
+  for (const Case& c :
+       {Case{"a.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV420P},
+        Case{"b.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV420P10LE},
+        Case{"c.mp4", {.codec = "h265", .crf = 10}, AV_PIX_FMT_YUV420P10LE, AV_PIX_FMT_YUV420P10LE},
+        Case{"d.mov", {.codec = "prores"}, AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P10LE},
+        Case{"e.mov",
+             {.codec = "prores", .profile = "4444"},
+             AV_PIX_FMT_GBRP10LE,
+             AV_PIX_FMT_YUV444P12LE},
+        Case{"f.mp4",
+             {.codec = "h264", .crf = 10, .bit_depth = 8},
+             AV_PIX_FMT_YUV422P10LE,
+             AV_PIX_FMT_YUV422P},
+        Case{"g.mp4",
+             {.codec = "h264", .crf = 10, .chroma = "420"},
+             AV_PIX_FMT_YUV444P,
+             AV_PIX_FMT_YUV420P},
+        Case{"h.mp4", {.codec = "h264", .crf = 10}, AV_PIX_FMT_GBRP, AV_PIX_FMT_YUV420P}}) {
     write_clip(folder / c.name, c.options, c.in, 96, 64, 0, 6);
     VideoReader reader(folder / c.name);
     for (int i = 0; i < 6; ++i) {
@@ -123,7 +139,8 @@ TEST(Writer, LossyCodecsStayCloseAndKeepDepth) {
       EXPECT_EQ(frame->native()->format, c.out) << c.name;
       Image8 got = frame->rgb8(), want = test_frame(c.in, 96, 64, i).rgb8();
       double difference = 0;
-      for (size_t k = 0; k < got.data.size(); ++k) difference += std::abs(int{got.data[k]} - int{want.data[k]});
+      for (size_t k = 0; k < got.data.size(); ++k)
+        difference += std::abs(int{got.data[k]} - int{want.data[k]});
       EXPECT_LT(difference / static_cast<double>(got.data.size()), 6) << c.name;
     }
     EXPECT_FALSE(reader.next());
@@ -163,14 +180,18 @@ TEST(Writer, VariableFrameTimesAndColourTagsAreKept) {
       ASSERT_TRUE(frame);
       EXPECT_TRUE(frame->color() == tags) << name;
       if (name == "d.mkv") {  // Matroska counts milliseconds
-        EXPECT_NEAR(frame->time.value(), static_cast<double>(clock.times[static_cast<size_t>(i)]) / 90000, 0.00051);
+        EXPECT_NEAR(frame->time.value(),
+                    static_cast<double>(clock.times[static_cast<size_t>(i)]) / 90000, 0.00051);
         continue;
       }
       EXPECT_EQ(av_rescale_q(frame->time.ticks, av_rational(frame->time.time_base), {1, 90000}),
-                clock.times[static_cast<size_t>(i)]) << name << " " << i;
+                clock.times[static_cast<size_t>(i)])
+          << name << " " << i;
       if (i + 1 < 60) {
-        EXPECT_EQ(av_rescale_q(frame->duration_ticks, av_rational(frame->time.time_base), {1, 90000}),
-                  clock.times[static_cast<size_t>(i) + 1] - clock.times[static_cast<size_t>(i)]) << name;
+        EXPECT_EQ(
+            av_rescale_q(frame->duration_ticks, av_rational(frame->time.time_base), {1, 90000}),
+            clock.times[static_cast<size_t>(i) + 1] - clock.times[static_cast<size_t>(i)])
+            << name;
       }
     }
     EXPECT_FALSE(reader.next());
@@ -181,8 +202,11 @@ class WriterSound : public ::testing::Test {
  protected:
   void SetUp() override {
     NEED_FFMPEG();
-    ASSERT_TRUE(run_ffmpeg("-f lavfi -i testsrc2=size=64x64:rate=25:duration=4 -f lavfi -i sine=duration=4 -c:v libx264 "
-                           "-c:a aac " + source().string()));
+    ASSERT_TRUE(
+        run_ffmpeg("-f lavfi -i testsrc2=size=64x64:rate=25:duration=4 -f lavfi -i sine=duration=4 "
+                   "-c:v libx264 "
+                   "-c:a aac " +
+                   source().string()));
   }
   fs::path source() const { return folder_ / "source.mp4"; }
   TempFolder folder_;
@@ -200,10 +224,13 @@ TEST_F(WriterSound, PacketsAreCopiedUntouchedAndInSync) {
     std::vector<Sound> got = sound_packets(folder_ / name);
     ASSERT_EQ(got.size(), want.size()) << name;
     VideoReader back(folder_ / name);
-    double video_s = back.next()->time.value();  // Matroska has no negative times: all moves by the encoder's delay
+    double video_s =
+        back.next()
+            ->time.value();  // Matroska has no negative times: all moves by the encoder's delay
     for (size_t i = 0; i < got.size(); ++i) {
       ASSERT_TRUE(got[i].bytes == want[i].bytes) << name << " " << i;
-      EXPECT_NEAR(got[i].start_s - video_s, want[i].start_s, name == "c.mkv" ? 0.0021 : 0.0002) << name << " " << i;
+      EXPECT_NEAR(got[i].start_s - video_s, want[i].start_s, name == "c.mkv" ? 0.0021 : 0.0002)
+          << name << " " << i;
     }
   }
 }
@@ -232,9 +259,11 @@ TEST_F(WriterSound, EndsWithTheVideoAndStartsWhereAsked) {
     EXPECT_NEAR(all[at].start_s, 1.0, 0.03);
     LogCapture capture;
     Container c = open_video(path, capture);
-    double video_start = static_cast<double>(c.video_stream()->start_time) * av_q2d(c.video_stream()->time_base);
+    double video_start =
+        static_cast<double>(c.video_stream()->start_time) * av_q2d(c.video_stream()->time_base);
     EXPECT_NEAR(video_start, rebased ? 0.0 : 1.0, 0.025);
-    double first_sound = got[0].start_s + static_cast<double>(c.origin) * av_q2d(c.video_stream()->time_base);
+    double first_sound =
+        got[0].start_s + static_cast<double>(c.origin) * av_q2d(c.video_stream()->time_base);
     EXPECT_NEAR(first_sound - video_start, all[at].start_s - 1.0, 0.001);
     for (size_t i = 0; i < got.size(); ++i) ASSERT_TRUE(got[i].bytes == all[at + i].bytes);
     EXPECT_LE(all[at + got.size() - 1].start_s, 2.0);
@@ -271,8 +300,9 @@ TEST(Writer, ImageFoldersRoundTrip) {
   write_clip(folder / "png", {.codec = "png"}, AV_PIX_FMT_GBRP, 40, 30, 0, 2);
   EXPECT_EQ(probe(folder / "png").frame_count, 2);
   std::ofstream(folder / "png/notes.txt") << "mine";
-  EXPECT_EQ(code_of([&] { write_clip(folder / "png", {.codec = "png"}, AV_PIX_FMT_GBRP, 40, 30, 0, 2); }),
-            ErrorCode::kUsage);
+  EXPECT_EQ(
+      code_of([&] { write_clip(folder / "png", {.codec = "png"}, AV_PIX_FMT_GBRP, 40, 30, 0, 2); }),
+      ErrorCode::kUsage);
   EXPECT_TRUE(fs::exists(folder / "png/notes.txt"));
   EXPECT_EQ(folder.entries(), 2u);
 }
@@ -311,7 +341,8 @@ TEST(Concatenate, PartsEqualTheWhole) {
     std::vector<fs::path> parts;
     for (int p = 0; p < 3; ++p) {
       parts.push_back(folder / ("part" + std::to_string(p) + extension));
-      write_clip(parts.back(), {.codec = "ffv1"}, AV_PIX_FMT_YUV420P10LE, 64, 48, p * 30, p * 30 + 30, clock);
+      write_clip(parts.back(), {.codec = "ffv1"}, AV_PIX_FMT_YUV420P10LE, 64, 48, p * 30,
+                 p * 30 + 30, clock);
     }
     concatenate(parts, folder / ("joined" + extension));
     VideoReader a(whole), b(folder / ("joined" + extension));
@@ -333,8 +364,9 @@ TEST(Concatenate, ReorderedPartsKeepPicturesTimesAndSeeks) {
     std::string extension;
     WriterOptions options;
   };
-  for (const Case& c : {Case{".mp4", {.codec = "h264"}}, Case{".mp4", {.codec = "h265", .preset = "superfast"}},
-                        Case{".mov", {.codec = "prores"}}}) {
+  for (const Case& c :
+       {Case{".mp4", {.codec = "h264"}}, Case{".mp4", {.codec = "h265", .preset = "superfast"}},
+        Case{".mov", {.codec = "prores"}}}) {
     std::vector<fs::path> parts;
     std::vector<std::string> pictures;
     for (int p = 0; p < 3; ++p) {
@@ -355,7 +387,8 @@ TEST(Concatenate, ReorderedPartsKeepPicturesTimesAndSeeks) {
         ASSERT_TRUE(frame);
         ASSERT_EQ(frame->index, i);
         EXPECT_EQ(av_rescale_q(frame->time.ticks, av_rational(frame->time.time_base), {1, 90000}),
-                  clock.times[static_cast<size_t>(i)]) << i;
+                  clock.times[static_cast<size_t>(i)])
+            << i;
         EXPECT_TRUE(samples(*frame) == pictures[static_cast<size_t>(i)]) << i;
       }
     }
@@ -367,8 +400,10 @@ TEST(Concatenate, SoundComesFromTheSource) {
   NEED_FFMPEG();
   TempFolder folder;
   fs::path source = folder / "source.mp4";
-  ASSERT_TRUE(run_ffmpeg("-f lavfi -i testsrc2=size=64x64:rate=25:duration=3 -f lavfi -i sine=duration=5 -c:v libx264 "
-                         "-c:a aac " + source.string()));
+  ASSERT_TRUE(run_ffmpeg(
+      "-f lavfi -i testsrc2=size=64x64:rate=25:duration=3 -f lavfi -i sine=duration=5 -c:v libx264 "
+      "-c:a aac " +
+      source.string()));
   std::vector<fs::path> parts;
   for (int p = 0; p < 3; ++p) {
     parts.push_back(folder / ("part" + std::to_string(p) + ".mp4"));
@@ -395,7 +430,8 @@ TEST(Concatenate, SoundComesFromTheSource) {
 TEST(Concatenate, PartsCountedFromZeroGoOnBehindEachOther) {
   TempFolder folder;
   for (int p = 0; p < 2; ++p)
-    write_clip(folder / ("part" + std::to_string(p) + ".mp4"), {.codec = "h264"}, AV_PIX_FMT_YUV420P, 64, 48, 0, 20);
+    write_clip(folder / ("part" + std::to_string(p) + ".mp4"), {.codec = "h264"},
+               AV_PIX_FMT_YUV420P, 64, 48, 0, 20);
   concatenate({folder / "part0.mp4", folder / "part1.mp4"}, folder / "joined.mp4");
   VideoReader reader(folder / "joined.mp4");
   for (int i = 0; i < 40; ++i) EXPECT_NEAR(reader.next()->time.value(), i / 25.0, 1e-9);
@@ -406,9 +442,15 @@ TEST(Concatenate, RefusesWhatDoesNotFit) {
   TempFolder folder;
   write_clip(folder / "a.mp4", {.codec = "h264"}, AV_PIX_FMT_YUV420P, 64, 48, 0, 5);
   write_clip(folder / "b.mp4", {.codec = "h264"}, AV_PIX_FMT_YUV420P, 64, 64, 5, 9);
-  EXPECT_EQ(code_of([&] { concatenate({folder / "a.mp4", folder / "b.mp4"}, folder / "c.mp4"); }), ErrorCode::kBadInput);
+  EXPECT_EQ(code_of([&] {
+              concatenate({folder / "a.mp4", folder / "b.mp4"}, folder / "c.mp4");
+            }),
+            ErrorCode::kBadInput);
   EXPECT_EQ(code_of([&] { concatenate({}, folder / "c.mp4"); }), ErrorCode::kUsage);
-  EXPECT_EQ(code_of([&] { concatenate({folder / "a.mp4", folder / "x.mp4"}, folder / "c.mp4"); }), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of([&] {
+              concatenate({folder / "a.mp4", folder / "x.mp4"}, folder / "c.mp4");
+            }),
+            ErrorCode::kNotFound);
   EXPECT_EQ(folder.entries(), 2u);
 }
 
