@@ -11,6 +11,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as s
 from ai_edge_litert.interpreter import Interpreter
+from flatbuffers import flexbuffers
 
 rng = np.random.default_rng(7)
 op = s.BuiltinOperator
@@ -51,6 +52,18 @@ class Net:
         self.graph.operators.append(o)
         return out
 
+    def custom(self, name, inputs, shape, options):
+        c = s.OperatorCodeT()
+        c.builtinCode = c.deprecatedBuiltinCode = op.CUSTOM
+        c.customCode, c.version = name.encode(), 2
+        self.model.operatorCodes.append(c)
+        o = s.OperatorT()
+        o.opcodeIndex, o.inputs = len(self.model.operatorCodes) - 1, list(inputs)
+        o.customOptions = np.frombuffer(options, np.uint8)
+        o.outputs = [self.tensor(shape, name="c")]
+        self.graph.operators.append(o)
+        return o.outputs[0]
+
     def half(self, *shape, scale=0.4):
         w = rng.normal(0, scale, shape).astype(np.float16)
         raw = self.tensor(shape, w, s.TensorType.FLOAT16, "w16")
@@ -66,6 +79,15 @@ def make(kind, **fields):
     for key, value in fields.items():
         setattr(o, key, value)
     return o
+
+
+def save(net, inputs, outputs, name):
+    net.graph.inputs, net.graph.outputs = inputs, outputs
+    b = flatbuffers.Builder(1 << 16)
+    b.Finish(net.model.Pack(b), b"TFL3")
+    content = bytes(b.Output())
+    open(f"{sys.argv[1]}/{name}.tflite", "wb").write(content)
+    return content
 
 
 n = Net()
@@ -93,17 +115,25 @@ h = n.add(op.RESHAPE, [g, n.ints([1, 20])], (1, 20), make(s.ReshapeOptionsT, new
 h = n.add(op.FULLY_CONNECTED, [h, n.half(18, 20), n.half(18)], (1, 18), s.FullyConnectedOptionsT())
 h = n.add(op.RESHAPE, [h, n.ints([1, 3, 6])], (1, 3, 6), make(s.ReshapeOptionsT, newShape=[1, 3, 6]))
 z = n.add(op.CONCATENATION, [f, h], (1, 18, 6), make(s.ConcatenationOptionsT, axis=1))
-n.graph.inputs, n.graph.outputs = [x], [z, d]
-b = flatbuffers.Builder(1 << 16)
-b.Finish(n.model.Pack(b), b"TFL3")
-folder = sys.argv[1]
-content = bytes(b.Output())
-open(f"{folder}/small.tflite", "wb").write(content)
+content = save(n, [x], [z, d], "small")
 it = Interpreter(model_content=content)
 it.allocate_tensors()
 data = rng.uniform(-1, 1, (1, 9, 8, 3)).astype(np.float32)
 it.set_tensor(x, data)
 it.invoke()
 out = [it.get_tensor(o["index"]).ravel() for o in it.get_output_details()]
-np.concatenate([data.ravel(), *out]).astype("<f4").tofile(f"{folder}/../small_tflite_expected.f32")
+np.concatenate([data.ravel(), *out]).astype("<f4").tofile(f"{sys.argv[1]}/../small_tflite_expected.f32")
 print(len(content), [o.shape for o in out])
+
+# MediaPipe's custom operators, which TensorFlow Lite itself cannot run.
+n = Net()
+points, features = n.tensor((1, 6, 3), name="points"), n.tensor((1, 5, 5, 4), name="features")
+crop = {"output_width": 4, "output_height": 4}
+matrix = n.custom("Landmarks2TransformMatrix", [points], (1, 4, 4), bytes(flexbuffers.Dumps(
+    {**crop, "left_rotation_idx": 0, "right_rotation_idx": 3, "scale_x": 1.5, "scale_y": 1.5,
+     "target_rotation_radians": 0.0, "subset_idxs": [0, 1, 2, 3, 5]})))
+bent = n.custom("TransformTensorBilinear", [features, matrix], (1, 4, 4, 4), bytes(flexbuffers.Dumps(crop)))
+moved = n.custom("TransformLandmarks", [points, matrix], (1, 6, 3), b"")
+wide = n.custom("Convolution2DTransposeBias", [bent, n.half(1, 2, 2, 4), n.half(1)], (1, 8, 8, 1),
+                np.array([1, 2, 2], np.int32).tobytes())
+save(n, [points, features], [moved, wide], "custom")
