@@ -296,14 +296,48 @@ Evaluation evaluate(const Inputs& inputs, const face::Embedding& identity,
   return e;
 }
 
-nlohmann::json Evaluation::to_json(bool with_per_frame) const {
-  // Six significant digits: what the measurements carry, and files stay small.
-  auto number = [](double v) -> nlohmann::json {
-    if (!std::isfinite(v)) return nullptr;
-    if (v == 0) return 0.0;
-    const double scale = std::pow(10.0, 5 - std::floor(std::log10(std::fabs(v))));
-    return std::round(v * scale) / scale;
+namespace {
+
+/// Six significant digits: what the measurements carry, and files stay small. Not measured = null.
+nlohmann::json number(double v) {
+  if (!std::isfinite(v)) return nullptr;
+  if (std::fabs(v) < 1e-12) return 0.0;
+  const double scale = std::pow(10.0, 5 - std::floor(std::log10(std::fabs(v))));
+  return std::round(v * scale) / scale;
+}
+
+nlohmann::json per_frame_json(const std::vector<FrameScore>& scores) {
+  nlohmann::json arrays = nlohmann::json::object();
+  auto column = [&](const char* key, auto get) {
+    nlohmann::json& list = arrays[key] = nlohmann::json::array();
+    for (const FrameScore& s : scores) list.push_back(get(s));
   };
+  column("swapped", [](const FrameScore& s) { return s.swapped; });
+  column("scored", [](const FrameScore& s) { return s.scored; });
+  column("result_face", [](const FrameScore& s) { return s.result_face; });
+  const std::pair<const char*, double FrameScore::*> kColumns[] = {
+      {"distance_to_identity", &FrameScore::distance_to_identity},
+      {"distance_to_performer", &FrameScore::distance_to_performer},
+      {"target_distance_to_performer", &FrameScore::target_distance_to_performer},
+      {"landmark_error_pct", &FrameScore::landmark_error_pct},
+      {"pose_error_deg", &FrameScore::pose_error_deg},
+      {"psnr_truth", &FrameScore::psnr_truth},
+      {"ssim_truth", &FrameScore::ssim_truth},
+      {"psnr_untouched", &FrameScore::psnr_untouched},
+      {"ssim_outside", &FrameScore::ssim_outside},
+      {"jitter_px", &FrameScore::jitter_px},
+      {"flicker", &FrameScore::flicker}};
+  for (const auto& [key, field] : kColumns) {
+    bool any = false;
+    for (const FrameScore& s : scores) any = any || std::isfinite(s.*field);
+    if (any) column(key, [&](const FrameScore& s) { return number(s.*field); });
+  }
+  return arrays;
+}
+
+}  // namespace
+
+nlohmann::json Evaluation::to_json(bool with_per_frame) const {
   nlohmann::json j = {{"frames", frames},
                       {"frames_swapped", frames_swapped},
                       {"frames_passed", frames_passed},
@@ -331,31 +365,7 @@ nlohmann::json Evaluation::to_json(bool with_per_frame) const {
       {"eye_distance_px", eye_distance_px}};
   for (const auto& [key, value] : kValues) j[key] = number(value);
   if (!with_per_frame) return j;
-  nlohmann::json& arrays = j["per_frame"] = nlohmann::json::object();
-  auto column = [&](const char* key, auto get) {
-    nlohmann::json& list = arrays[key] = nlohmann::json::array();
-    for (const FrameScore& s : per_frame) list.push_back(get(s));
-  };
-  column("swapped", [](const FrameScore& s) { return s.swapped; });
-  column("scored", [](const FrameScore& s) { return s.scored; });
-  column("result_face", [](const FrameScore& s) { return s.result_face; });
-  const std::pair<const char*, double FrameScore::*> kColumns[] = {
-      {"distance_to_identity", &FrameScore::distance_to_identity},
-      {"distance_to_performer", &FrameScore::distance_to_performer},
-      {"target_distance_to_performer", &FrameScore::target_distance_to_performer},
-      {"landmark_error_pct", &FrameScore::landmark_error_pct},
-      {"pose_error_deg", &FrameScore::pose_error_deg},
-      {"psnr_truth", &FrameScore::psnr_truth},
-      {"ssim_truth", &FrameScore::ssim_truth},
-      {"psnr_untouched", &FrameScore::psnr_untouched},
-      {"ssim_outside", &FrameScore::ssim_outside},
-      {"jitter_px", &FrameScore::jitter_px},
-      {"flicker", &FrameScore::flicker}};
-  for (const auto& [key, field] : kColumns) {
-    bool any = false;
-    for (const FrameScore& s : per_frame) any = any || std::isfinite(s.*field);
-    if (any) column(key, [&](const FrameScore& s) { return number(s.*field); });
-  }
+  j["per_frame"] = per_frame_json(per_frame);
   return j;
 }
 

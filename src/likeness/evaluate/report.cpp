@@ -218,13 +218,12 @@ std::string training_charts(const std::filesystem::path& path) {
   Chart likeness{"Likeness on held-out frames", "step", "higher is better", {}};
   loss.log_y = true;
   for (const auto& [name, series] : read_log(path)) {
-    auto has = [&n = name](const char* part) { return n.find(part) != std::string::npos; };
-    const bool held_out = has("held_out") || has("ssim") || has("psnr");
-    if (has("loss") && !has("held_out"))
+    const std::string leaf = name.substr(name.rfind('.') + 1);
+    if (leaf.find("loss") != std::string::npos)
       loss.series.push_back(series);
-    else if (has("identity_similarity"))
+    else if (leaf.find("similarity") != std::string::npos)
       likeness.series.push_back(series);
-    else if (held_out && !has("l1"))
+    else if (leaf.starts_with("ssim") || leaf.starts_with("psnr"))
       held.series.push_back(series);
   }
   // The total first; of parts no more than three beside it, or the picture says nothing.

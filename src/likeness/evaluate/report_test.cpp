@@ -107,9 +107,14 @@ TEST(Report, ReadsTheTrainingLogAndSkipsTornLines) {
       fs::temp_directory_path() / ("likeness-report-" + std::to_string(::getpid()) + ".jsonl");
   {
     std::ofstream out(log);
-    for (int i = 0; i < 50; ++i)
-      out << "{\"step\":" << 10 * i << ",\"loss\":" << 1.0 / (1 + i)
-          << ",\"held_out\":{\"ssim\":[0.5," << 0.01 * i << "]}}\n";
+    for (int i = 0; i < 50; ++i) {
+      out << R"({"step":)" << 10 * i << R"(,"loss":)" << 1.0 / (1 + i)
+          << R"(,"identity":{"dssim":0.1,"pixel":0.2},"wait_pct":0.5})"
+          << "\n";
+      out << R"({"event":"held_out","step":)" << 10 * i << R"(,"ssim_identity":)" << 0.01 * i
+          << R"(,"l1_identity":0.1})"
+          << "\n";
+    }
     out << "{\"step\":500,\"lo";
   }
   ReportInputs in;
@@ -118,7 +123,8 @@ TEST(Report, ReadsTheTrainingLogAndSkipsTornLines) {
   in.train_log = log;
   const std::string page = html_report(in);
   EXPECT_EQ(count(page, "<svg"), 2u);
-  EXPECT_NE(page.find("held_out.ssim.1"), std::string::npos);
+  EXPECT_NE(page.find("ssim_identity"), std::string::npos);
+  EXPECT_EQ(page.find("dssim"), std::string::npos);
   fs::remove(log);
   EXPECT_THROW(html_report(in), Error);
 }
