@@ -40,14 +40,15 @@ inline uint8_t to_byte(float value) {
 Image8 rgb8_of(const AVFrame& frame) {
   Image8 out(frame.width, frame.height, 3);
   LineReader line(frame, 0, frame.width);
-  std::vector<float> mixed(static_cast<size_t>(frame.width) * 3);
+  const size_t count = static_cast<size_t>(frame.width) * 3;  // bytes may alias frame.width
+  std::vector<float> mixed(count);
   for (int y = 0; y < frame.height; ++y) {
     line.read(y);
     interleave(line, frame.width, mixed.data());
     // In order, so that the compiler can pack many at once.
     const float* __restrict in = mixed.data();
     uint8_t* __restrict o = out.row(y);
-    for (int i = 0; i < 3 * frame.width; ++i) o[i] = to_byte(in[i]);
+    for (size_t i = 0; i < count; ++i) o[i] = to_byte(in[i]);
   }
   return out;
 }
@@ -137,17 +138,18 @@ Frame Frame::from_rgb8(const Image8& image, FrameIndex index, Rational frame_rat
   out->color_range = AVCOL_RANGE_MPEG;
   const auto [kr, kg, kb] = luma_weights(AVCOL_SPC_BT709);
   float u_scale = 224.0f / (2 * (1 - kb)) / 255.0f, v_scale = 224.0f / (2 * (1 - kr)) / 255.0f;
+  const int width = image.width;  // bytes may alias image.width
   for (int y = 0; y < image.height; ++y) {
     const uint8_t* __restrict in = image.row(y);
-    uint8_t* __restrict lines[3];
-    for (int p = 0; p < 3; ++p)
-      lines[p] = out->data[p] + static_cast<ptrdiff_t>(y) * out->linesize[p];
-    for (int i = 0; i < image.width; ++i) {
+    uint8_t* __restrict luma = out->data[0] + static_cast<ptrdiff_t>(y) * out->linesize[0];
+    uint8_t* __restrict cb = out->data[1] + static_cast<ptrdiff_t>(y) * out->linesize[1];
+    uint8_t* __restrict cr = out->data[2] + static_cast<ptrdiff_t>(y) * out->linesize[2];
+    for (int i = 0; i < width; ++i) {
       float r = in[3 * i], g = in[3 * i + 1], b = in[3 * i + 2];
       float l = kr * r + kg * g + kb * b;
-      lines[0][i] = static_cast<uint8_t>(16.5f + l * (219.0f / 255.0f));
-      lines[1][i] = static_cast<uint8_t>(128.5f + (b - l) * u_scale);
-      lines[2][i] = static_cast<uint8_t>(128.5f + (r - l) * v_scale);
+      luma[i] = static_cast<uint8_t>(16.5f + l * (219.0f / 255.0f));
+      cb[i] = static_cast<uint8_t>(128.5f + (b - l) * u_scale);
+      cr[i] = static_cast<uint8_t>(128.5f + (r - l) * v_scale);
     }
   }
   Frame frame;
