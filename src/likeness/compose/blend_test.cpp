@@ -54,8 +54,9 @@ TEST(Blend, WhereTheMaskIsZeroTheBaseStaysBitForBit) {
       const ImageF out = blend(base, over, mask);
       for (size_t i = 0; i < mask.data.size(); ++i)
         for (int c = 0; c < 3; ++c) {
-          if (mask.data[i] == 0)
+          if (mask.data[i] == 0) {
             ASSERT_TRUE(same_bits(out.data[i * 3 + c], base.data[i * 3 + c])) << name;
+          }
           ASSERT_TRUE(std::isfinite(out.data[i * 3 + c])) << name;
         }
     }
@@ -96,7 +97,9 @@ TEST(Poisson, ConstantOffsetIsRemoved) {
   for (const ImageF& mask : regions(120, 110)) {
     bool border = false;  // a region with no neighbour has nothing to take the offset from
     for (float m : mask.data) border = border || !(m > 0.5f);
-    if (border) EXPECT_LT(max_difference(blend_poisson(base, over, mask), base), 1e-3);
+    if (border) {
+      EXPECT_LT(max_difference(blend_poisson(base, over, mask), base), 1e-3);
+    }
   }
 }
 

@@ -136,7 +136,9 @@ TEST(Transport, BringsTheWholeDistributionOver) {
     const ImageF out = match_color(source, mask, reference, mask, method);
     EXPECT_LT(sliced_distance(out, reference, mask), 0.15 * before) << static_cast<int>(method);
     for (size_t i = 0; i < mask.data.size(); ++i)
-      if (mask.data[i] == 0) EXPECT_EQ(out.data[i * 3], source.data[i * 3]);
+      if (mask.data[i] == 0) {
+        EXPECT_EQ(out.data[i * 3], source.data[i * 3]);
+      }
   }
 }
 

@@ -123,7 +123,9 @@ TEST(ErodeBlur, NeverLeaksAndFades) {
     const float erode = rng.uniform(0, 6), blur = rng.uniform(0, 30);
     const ImageF soft = erode_blur(mask, erode, blur), hard = erode_blur(mask, erode, 0);
     for (size_t i = 0; i < mask.data.size(); ++i) {
-      if (mask.data[i] == 0 || hard.data[i] == 0) EXPECT_EQ(soft.data[i], 0);
+      if (mask.data[i] == 0 || hard.data[i] == 0) {
+        EXPECT_EQ(soft.data[i], 0);
+      }
       EXPECT_GE(soft.data[i], 0);
       EXPECT_LE(soft.data[i], 1);
     }

@@ -94,9 +94,11 @@ class Solver {
 
   // Known values of coarse levels: mean of the children that lie beside the region.
   void spread_values() {
+    std::vector<float> sum, count;
     for (size_t l = 1; l < levels_.size(); ++l) {
       Level &fine = levels_[l - 1], &coarse = levels_[l];
-      std::vector<float> sum(coarse.value.size(), 0.0f), count(coarse.value.size(), 0.0f);
+      sum.assign(coarse.value.size(), 0.0f);
+      count.assign(coarse.value.size(), 0.0f);
       for (int y = 0; y < fine.h; ++y)
         for (int x = 0; x < fine.w; ++x) {
           if (!beside_unknown(fine, x, y)) continue;
