@@ -10,7 +10,7 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET      # 5.1, LGPL/GPL as built by Debian
   libavformat libavcodec libavutil libswscale libswresample libavfilter)
-find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs calib3d)  # 4.6, Apache-2.0
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs calib3d video)  # 4.6, Apache-2.0
 find_package(Eigen3 REQUIRED NO_MODULE)                # 3.4, MPL-2.0
 find_package(SQLiteCpp REQUIRED)                       # 3.2, MIT
 pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)

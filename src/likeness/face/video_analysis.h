@@ -19,7 +19,7 @@ struct AnalysisOptions {
   double min_face_px = 40;     ///< smaller faces are not kept
   int max_faces = 8;
   double smooth = 1.0;         ///< landmark smoothing, 0 = off
-  bool attention = true;
+  bool attention = false;  ///< irises and finer lips; off: steadier meshes (docs/benchmarks.md)
   bool quality = true;         ///< measure sharpness, exposure, occlusion
   double scene_threshold = 0.35;  ///< histogram distance that counts as a cut
 };

@@ -20,6 +20,8 @@ namespace {
 
 using train::Appearance;
 
+constexpr int kRefineRounds = 1;
+
 /// What a network made, laid into a rectangle of the frame.
 struct Layer {
   Rect region;
@@ -88,18 +90,24 @@ struct Renderer::Impl {
 
   /// Mesh space: unwrap, predict, relight, wrap onto the identity's shape.
   Layer mesh_layer(const media::Frame& frame, const face::Face& f, Generated* generated) const {
-    face::Points shaped = appearance.identity_points(f.points);
+    Rect source = box_of(f.points, 0.12f, frame.width(), frame.height());
+    if (source.empty()) return {};
+    float x0 = static_cast<float>(source.x0), y0 = static_cast<float>(source.y0);
+    ImageF plate = frame.rgb_float(source);
+    // Registration to the model: without it textures swim by the landmark net's errors.
+    face::Points points = moved(f.points, -x0, -y0);
+    for (int round = 0; round < kRefineRounds; ++round) points = appearance.refine(plate, points, 1);
+    auto seen = appearance.analyse(plate, points, 1);
+    points = moved(points, x0, y0);
+    face::Points shaped = appearance.identity_points(points);
     float s = static_cast<float>(options.shape);
     for (int i = 0; i < face::kPoints; ++i) {
-      shaped[i].x = f.points[i].x + s * (shaped[i].x - f.points[i].x);
-      shaped[i].y = f.points[i].y + s * (shaped[i].y - f.points[i].y);
-      shaped[i].z = f.points[i].z + s * (shaped[i].z - f.points[i].z);
+      shaped[i].x = points[i].x + s * (shaped[i].x - points[i].x);
+      shaped[i].y = points[i].y + s * (shaped[i].y - points[i].y);
+      shaped[i].z = points[i].z + s * (shaped[i].z - points[i].z);
     }
-    Rect source = box_of(f.points, 0.12f, frame.width(), frame.height());
     face::FrameMap map = face::map_frame(shaped, appearance.layout(), frame.width(), frame.height());
-    if (source.empty() || map.region.empty()) return {};
-    auto seen = appearance.analyse(frame.rgb_float(source),
-                                   moved(f.points, static_cast<float>(-source.x0), static_cast<float>(-source.y0)), 1);
+    if (map.region.empty()) return {};
     ImageF base = appearance.predict(seen.descriptor, 0);
     const ImageF& mean = appearance.person(1).mean;
     ImageF deviation(mean.width, mean.height, 3);

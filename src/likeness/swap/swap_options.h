@@ -14,7 +14,7 @@ struct SwapOptions {
   double relight = 1;
   std::string color = "tone";
   std::string blend = "alpha";
-  double erode_pct = 1.0, blur_pct = 3.0;
+  double erode_pct = 0.0, blur_pct = 2.0;
   bool learned_mask = true;
   double occlusion = 0;
   double keep_mouth = 0, keep_eyes = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <opencv2/imgproc.hpp>
+#include <opencv2/video/tracking.hpp>
 
 #include "likeness/base/error.h"
 #include "likeness/base/threads.h"
@@ -19,6 +20,7 @@ using Eigen::MatrixXd;
 constexpr int kTerms = 6;
 constexpr int kMaxComponents = 8;
 constexpr double kExpressionRidge = 5;
+constexpr int kRefineRounds = 2;
 
 /// Landmarks whose offsets from neutral say what the face does: lips, inner lips, lids, brows, chin, cheeks.
 const std::vector<int>& expression_points() {
@@ -274,6 +276,126 @@ ExpressionModel fit_expression(const std::vector<std::vector<float>>& descriptor
 
 }  // namespace
 
+void Appearance::learn_shapes(const std::vector<Points> points[2]) {
+  std::vector<Posed> poses[2];
+  for (int side = 0; side < 2; ++side) {
+    poses[side].resize(points[side].size());
+    parallel_for(0, static_cast<int>(points[side].size()), [&](int i) { poses[side][i] = posed(points[side][i]); });
+    person_[side].neutral = fit_neutral(poses[side]);
+  }
+  if (layout_.size_px == 0) {
+    // The mean of the tenth of faces whose mouth is widest open, both people together.
+    std::vector<std::pair<float, const Shape*>> open;
+    for (auto& list : poses)
+      for (auto& p : list) open.emplace_back(gap(p.shape, 13, 14), &p.shape);
+    std::sort(open.begin(), open.end(), [](auto& x, auto& y) { return x.first > y.first; });
+    open.resize(std::max<size_t>(1, open.size() / 10));
+    for (auto& [width, shape] : open)
+      for (int v = 0; v < kMeshPoints; ++v)
+        layout_shape_[v] = layout_shape_[v] + Point2{(*shape)[v].x, -(*shape)[v].y} * (1.0f / open.size());
+    build_layout();
+  }
+  // Scale and translation of the identity's inner face (brows, eyes, nose, mouth) onto the performer's.
+  Shape from = person_[0].neutral.at(0, 0), to = person_[1].neutral.at(0, 0);
+  std::vector<int> inner = expression_points();
+  for (int i : {168, 197, 5, 4, 75, 97, 2, 326, 305}) inner.push_back(i);
+  auto vector = [](const Point3& p) { return Eigen::Vector3d(p.x, p.y, p.z); };
+  Eigen::Vector3d mean_from(0, 0, 0), mean_to(0, 0, 0);
+  for (int i : inner) mean_from += vector(from[i]) / inner.size(), mean_to += vector(to[i]) / inner.size();
+  double cross = 0, own = 1e-9;
+  for (int i : inner) {
+    Eigen::Vector3d f = vector(from[i]) - mean_from;
+    cross += f.dot(vector(to[i]) - mean_to);
+    own += f.squaredNorm();
+  }
+  identity_scale_ = static_cast<float>(std::clamp(cross / own, 0.8, 1.25));
+  Eigen::Vector3d offset = mean_to - identity_scale_ * mean_from;
+  identity_offset_cm_ = {static_cast<float>(offset.x()), static_cast<float>(offset.y()),
+                         static_cast<float>(offset.z())};
+}
+
+void Appearance::learn_textures(int side, const std::vector<Points>& points,
+                                const std::function<Image8(int, size_t)>& image, Unwrapped& u, Progress& progress,
+                                const Cancel& cancel) {
+  int n = static_cast<int>(points.size());
+  u.texture.resize(n), u.visible.resize(n), u.base.resize(n);
+  std::vector<std::vector<float>> descriptors(n);
+  parallel_for(0, n, [&](int i) {
+    cancel.check();
+    u.texture[i] = face::unwrap(image(side, static_cast<size_t>(i)), points[i], layout_);
+    u.visible[i] = face::visibility(points[i], layout_);
+    descriptors[i] = descriptor(points[i], face::solve_pose(points[i]), side);
+    progress.advance();
+  });
+  // Mean and shading depend on each other: alternate.
+  PersonModel& person = person_[side];
+  std::vector<ImageF> normalised = u.texture;
+  person.mean = mean_texture(normalised, u.visible);
+  for (int round = 0; round < 2; ++round) {
+    parallel_for(0, n, [&](int i) {
+      normalised[i] = u.texture[i];
+      divide(normalised[i], shading_of(u.texture[i], person.mean, u.visible[i]));
+    });
+    person.mean = mean_texture(normalised, u.visible);
+  }
+  parallel_for(0, n, [&](int i) { divide(u.texture[i], shading_of(u.texture[i], person.mean, u.visible[i])); });
+  normalised.clear();
+  ImageF shift;
+  person.expression = fit_expression(descriptors, u.texture, u.visible, person.mean, &shift);
+  for (size_t p = 0; p < shift.data.size(); ++p) person.mean.data[p] += shift.data[p];
+  parallel_for(0, n, [&](int i) { u.base[i] = predict(descriptors[i], side); });
+}
+
+Points Appearance::refine(const ImageF& image, const Points& points, int side) const {
+  Analysis seen = analyse(image, points, side);
+  ImageF expected = predict(seen.descriptor, side);
+  int size = size_px_;
+  cv::Mat from(size, size, CV_8U), to(size, size, CV_8U), flow;
+  auto luma = [](const float* c) { return 0.299f * c[0] + 0.587f * c[1] + 0.114f * c[2]; };
+  auto byte = [](float v) { return static_cast<uint8_t>(std::clamp(v * 255.0f + 0.5f, 0.0f, 255.0f)); };
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) {
+      float e = luma(&expected.at(x, y)), t = luma(&seen.texture.at(x, y)), v = seen.visible.at(x, y);
+      from.at<uint8_t>(y, x) = byte(e);
+      to.at<uint8_t>(y, x) = byte(v * t + (1 - v) * e);
+    }
+  auto dis = cv::DISOpticalFlow::create(cv::DISOpticalFlow::PRESET_MEDIUM);
+  dis->calc(from, to, flow);
+  cv::Mat visible(size, size, CV_32F, seen.visible.data.data()), weight, weighted = flow.clone();
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) weighted.at<cv::Vec2f>(y, x) *= seen.visible.at(x, y);
+  double sigma = size / 40.0;
+  cv::GaussianBlur(weighted, weighted, {}, sigma);
+  cv::GaussianBlur(visible, weight, {}, sigma);
+  // A vertex moves by its flow through the local map from layout to image.
+  Points out = points;
+  float limit = 0.02f * size;
+  const auto& triangles = face::warp_triangles();
+  face::WarpPoints mesh = face::with_ring(points, layout_.ring);
+  Point2 centre{size / 2.0f, size / 2.0f};
+  for (int v = 0; v < kMeshPoints; ++v) {
+    // A little towards the middle, so that vertices on the oval find a triangle on either side of them.
+    Point2 at = centre + (layout_.position_px[v] - centre) * 0.97f;
+    int x = std::clamp(static_cast<int>(at.x), 0, size - 1), y = std::clamp(static_cast<int>(at.y), 0, size - 1);
+    int index = layout_.triangle[static_cast<size_t>(y) * size + x];
+    if (index < 0) continue;
+    cv::Vec2f f = weighted.at<cv::Vec2f>(y, x) / (weight.at<float>(y, x) + 0.05f);
+    float length = std::hypot(f[0], f[1]);
+    if (length > limit) f *= limit / length;
+    f *= seen.visible.at(x, y);
+    const auto& t = triangles[index];
+    Point2 a = layout_.position_px[t[0]], ab = layout_.position_px[t[1]] - a, ac = layout_.position_px[t[2]] - a;
+    float area = ab.x * ac.y - ac.x * ab.y;
+    if (std::fabs(area) < 1e-6f) continue;
+    float wb = (f[0] * ac.y - ac.x * f[1]) / area, wc = (ab.x * f[1] - f[0] * ab.y) / area;
+    auto flat = [&](int k) { return Point2{mesh[k].x, mesh[k].y}; };
+    Point2 step = (flat(t[1]) - flat(t[0])) * wb + (flat(t[2]) - flat(t[0])) * wc;
+    out[v].x += step.x;
+    out[v].y += step.y;
+  }
+  return out;
+}
+
 Appearance Appearance::learn(const std::vector<Points> points[2],
                              const std::function<Image8(int, size_t)>& image, int size_px, Unwrapped unwrapped[2],
                              Progress& progress, const Cancel& cancel) {
@@ -285,81 +407,19 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
                   "extract more footage of this person");
   Appearance a;
   a.size_px_ = size_px;
-  std::vector<Posed> poses[2];
-  for (int side = 0; side < 2; ++side) {
-    poses[side].resize(points[side].size());
-    parallel_for(0, static_cast<int>(points[side].size()), [&](int i) { poses[side][i] = posed(points[side][i]); });
-    a.person_[side].neutral = fit_neutral(poses[side]);
-  }
-  // The layout: the mean of the tenth of faces whose mouth is widest open, both people together.
-  std::vector<std::pair<float, const Shape*>> open;
-  for (auto& list : poses)
-    for (auto& p : list) open.emplace_back(gap(p.shape, 13, 14), &p.shape);
-  std::sort(open.begin(), open.end(), [](auto& x, auto& y) { return x.first > y.first; });
-  open.resize(std::max<size_t>(1, open.size() / 10));
-  for (auto& [width, shape] : open)
-    for (int v = 0; v < kMeshPoints; ++v)
-      a.layout_shape_[v] = a.layout_shape_[v] + Point2{(*shape)[v].x, -(*shape)[v].y} * (1.0f / open.size());
-  a.build_layout();
-  // Scale and translation of the identity's inner face (brows, eyes, nose, mouth) onto the performer's.
-  {
-    Shape from = a.person_[0].neutral.at(0, 0), to = a.person_[1].neutral.at(0, 0);
-    Points from_points{}, to_points{};
-    std::copy(from.begin(), from.end(), from_points.begin());
-    std::copy(to.begin(), to.end(), to_points.begin());
-    Eigen::Vector3d mean_from(0, 0, 0), mean_to(0, 0, 0);
-    std::vector<Eigen::Vector3d> f, t;
-    for (int i : expression_points()) {
-      f.emplace_back(from[i].x, from[i].y, from[i].z);
-      t.emplace_back(to[i].x, to[i].y, to[i].z);
-    }
-    for (int i : {168, 197, 5, 4, 75, 97, 2, 326, 305}) {
-      f.emplace_back(from[i].x, from[i].y, from[i].z);
-      t.emplace_back(to[i].x, to[i].y, to[i].z);
-    }
-    for (size_t i = 0; i < f.size(); ++i) mean_from += f[i] / f.size(), mean_to += t[i] / f.size();
-    double cross = 0, own = 0;
-    for (size_t i = 0; i < f.size(); ++i) {
-      cross += (f[i] - mean_from).dot(t[i] - mean_to);
-      own += (f[i] - mean_from).squaredNorm();
-    }
-    a.identity_scale_ = static_cast<float>(std::clamp(cross / own, 0.8, 1.25));
-    Eigen::Vector3d offset = mean_to - a.identity_scale_ * mean_from;
-    a.identity_offset_cm_ = {static_cast<float>(offset.x()), static_cast<float>(offset.y()),
-                             static_cast<float>(offset.z())};
-  }
-  progress.begin("unwrap faces", static_cast<double>(points[0].size() + points[1].size()), "faces");
-  for (int side = 0; side < 2; ++side) {
-    Unwrapped& u = unwrapped[side];
-    size_t n = points[side].size();
-    u.texture.resize(n), u.visible.resize(n), u.base.resize(n);
-    parallel_for(0, static_cast<int>(n), [&](int i) {
-      cancel.check();
-      u.texture[i] = face::unwrap(image(side, static_cast<size_t>(i)), points[side][i], a.layout_);
-      u.visible[i] = face::visibility(points[side][i], a.layout_);
-      progress.advance();
-    });
-    // Mean and shading depend on each other: alternate.
-    PersonModel& person = a.person_[side];
-    std::vector<ImageF> normalised = u.texture;
-    person.mean = mean_texture(normalised, u.visible);
-    for (int round = 0; round < 2; ++round) {
-      parallel_for(0, static_cast<int>(n), [&](int i) {
-        normalised[i] = u.texture[i];
-        divide(normalised[i], shading_of(u.texture[i], person.mean, u.visible[i]));
+  std::vector<Points> moved[2] = {points[0], points[1]};
+  double faces = static_cast<double>(points[0].size() + points[1].size());
+  progress.begin("register faces", faces * (2 * kRefineRounds + 1), "faces");
+  for (int round = 0; round <= kRefineRounds; ++round) {
+    a.learn_shapes(moved);
+    for (int side = 0; side < 2; ++side)
+      a.learn_textures(side, moved[side], image, unwrapped[side], progress, cancel);
+    for (int side = 0; round < kRefineRounds && side < 2; ++side)
+      parallel_for(0, static_cast<int>(moved[side].size()), [&](int i) {
+        cancel.check();
+        moved[side][i] = a.refine(to_float(image(side, static_cast<size_t>(i))), moved[side][i], side);
+        progress.advance();
       });
-      person.mean = mean_texture(normalised, u.visible);
-    }
-    parallel_for(0, static_cast<int>(n), [&](int i) {
-      divide(u.texture[i], shading_of(u.texture[i], person.mean, u.visible[i]));
-    });
-    normalised.clear();
-    std::vector<std::vector<float>> descriptors(n);
-    for (size_t i = 0; i < n; ++i) descriptors[i] = a.descriptor(points[side][i], poses[side][i].pose, side);
-    ImageF shift;
-    person.expression = fit_expression(descriptors, u.texture, u.visible, person.mean, &shift);
-    for (size_t p = 0; p < shift.data.size(); ++p) person.mean.data[p] += shift.data[p];
-    parallel_for(0, static_cast<int>(n), [&](int i) { u.base[i] = a.predict(descriptors[i], side); });
   }
   progress.end();
   for (int k = 0; k < 3; ++k) {

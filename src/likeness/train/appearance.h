@@ -10,6 +10,9 @@
 //   low-passed face to low-passed mean, over visible skin. A few linear modes, driven by the mesh's
 //   expression (ridge regression on principal components of landmark offsets), say how the mean changes.
 // - tone: per channel, the median ratio of the two means.
+// - registration: landmark nets are a pixel or two off, differently in every frame. Dense optical flow between a
+//   face and the model's prediction for it moves the mesh until both agree (refine()); model and meshes are
+//   improved in turn, as in groupwise registration. Textures get sharper and stop swimming.
 // Images are RGB float [0,1], size_px x size_px; frames and canonical coordinates as in face/face.h.
 #pragma once
 
@@ -72,6 +75,9 @@ class Appearance {
     ImageF shading;                 ///< what was divided out: 3 channels
   };
   Analysis analyse(const ImageF& image, const face::Points& points, int side) const;
+  /// The points moved so that the face under them agrees with the model's prediction of it. Points that are not
+  /// seen stay. Moves at most 2 % of the layout per call.
+  face::Points refine(const ImageF& image, const face::Points& points, int side) const;
   /// The linear prediction of a person's texture for a descriptor.
   ImageF predict(const std::vector<float>& descriptor, int side) const;
   /// The performer's mesh with the identity's shape.
@@ -81,6 +87,10 @@ class Appearance {
   static Appearance parse(const std::string& bytes);  ///< throws kDamaged
 
  private:
+  void learn_shapes(const std::vector<face::Points> points[2]);
+  void learn_textures(int side, const std::vector<face::Points>& points,
+                      const std::function<Image8(int, size_t)>& image, Unwrapped& u, Progress& progress,
+                      const Cancel& cancel);
   std::vector<float> descriptor(const face::Points& points, const face::HeadPose& pose, int side) const;
   void build_layout();
   int size_px_ = 0;
