@@ -173,10 +173,11 @@ Image8 relight(const Image8& crop, const Points& points, float strength) {
           strength * std::clamp(std::log(target / s), -std::log(kMostGain), std::log(kMostGain));
       cover.at<float>(y, x) = 1;
     }
-  const double sigma = crop.width / 16.0;
-  cv::Mat wide_gain, wide_cover;
-  cv::GaussianBlur(gain, wide_gain, {}, sigma);
-  cv::GaussianBlur(cover, wide_cover, {}, sigma);
+  // A narrow blur hides the facets of the mesh; a wide one says how deep in the face a pixel lies.
+  cv::Mat smooth_gain, smooth_cover, wide_cover;
+  cv::GaussianBlur(gain, smooth_gain, {}, crop.width / 36.0);
+  cv::GaussianBlur(cover, smooth_cover, {}, crop.width / 36.0);
+  cv::GaussianBlur(cover, wide_cover, {}, crop.width / 16.0);
   const auto& table = linear_table();
   Image8 out = crop;
   for (int y = 0; y < crop.height; ++y)
@@ -186,7 +187,8 @@ Image8 relight(const Image8& crop, const Points& points, float strength) {
       // Nothing outside: a halo on the background shows more than shading on the contour.
       const float edge = std::clamp((near - 0.45f) / 0.5f, 0.f, 1.f);
       const float fade = edge * edge * (3 - 2 * edge);
-      const float g = std::exp(fade * wide_gain.at<float>(y, x) / near);
+      const float g = std::exp(fade * smooth_gain.at<float>(y, x) /
+                               std::max(0.05f, smooth_cover.at<float>(y, x)));
       for (int c = 0; c < 3; ++c) out.at(x, y, c) = encoded(g * table[crop.at(x, y, c)]);
     }
   return out;
