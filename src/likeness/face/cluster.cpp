@@ -8,6 +8,8 @@
 namespace likeness::face {
 namespace {
 
+constexpr double kNever = 1e9;
+
 struct Cluster {
   std::array<double, kEmbeddingSize> sum{};
   double weight = 0;
@@ -45,20 +47,31 @@ void cluster_tracks(std::vector<Track>& tracks, float threshold) {
         if (tracks[i].first <= tracks[j].last && tracks[j].first <= tracks[i].last) return true;
     return false;
   };
+  // Distances are kept and only those of the joined cluster change: a film has thousands of tracks.
+  std::vector<std::vector<double>> apart(clusters.size(), std::vector<double>(clusters.size(), 0));
+  const auto measure = [&](size_t i, size_t j) {
+    const double d = distance_of(clusters[i], clusters[j]);
+    const bool may = d < threshold && !together(clusters[i], clusters[j]);
+    apart[i][j] = apart[j][i] = may ? d : kNever;
+  };
+  for (size_t i = 0; i < clusters.size(); ++i)
+    for (size_t j = i + 1; j < clusters.size(); ++j) measure(i, j);
   for (;;) {
-    double nearest = threshold;
+    double nearest = kNever;
     size_t a = 0, b = 0;
     for (size_t i = 0; i < clusters.size(); ++i)
-      for (size_t j = i + 1; j < clusters.size(); ++j) {
-        const double d = distance_of(clusters[i], clusters[j]);
-        if (d < nearest && !together(clusters[i], clusters[j])) nearest = d, a = i, b = j;
-      }
+      for (size_t j = i + 1; j < clusters.size(); ++j)
+        if (apart[i][j] < nearest) nearest = apart[i][j], a = i, b = j;
     if (a == b) break;
     for (int k = 0; k < kEmbeddingSize; ++k) clusters[a].sum[k] += clusters[b].sum[k];
     clusters[a].weight += clusters[b].weight;
     clusters[a].members.insert(clusters[a].members.end(), clusters[b].members.begin(),
                                clusters[b].members.end());
     clusters.erase(clusters.begin() + static_cast<std::ptrdiff_t>(b));
+    apart.erase(apart.begin() + static_cast<std::ptrdiff_t>(b));
+    for (auto& row : apart) row.erase(row.begin() + static_cast<std::ptrdiff_t>(b));
+    for (size_t i = 0; i < clusters.size(); ++i)
+      if (i != a) measure(i, a);
   }
   for (size_t c = 0; c < clusters.size(); ++c)
     for (size_t i : clusters[c].members) tracks[i].cluster = static_cast<int>(c);

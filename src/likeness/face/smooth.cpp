@@ -274,8 +274,13 @@ float jitter_pct(const std::vector<Points>& track) {
   return static_cast<float>(100 * sum / static_cast<double>(track.size() - 2));
 }
 
-std::vector<Points> smooth_track(const std::vector<Points>& track, float strength) {
-  if (strength <= 0 || track.size() < 5) return track;
+namespace {
+
+// Long tracks go in blocks, so that memory stays small; the noise is then that of the block, too.
+constexpr size_t kBlock = 1024;
+constexpr size_t kMargin = 24;  ///< more than the widest window and its neighbours' choices reach
+
+std::vector<Points> smooth_block(std::span<const Points> track, float strength) {
   std::vector<HeadPose> poses;
   Shapes shapes;
   for (const Points& points : track) {
@@ -299,6 +304,26 @@ std::vector<Points> smooth_track(const std::vector<Points>& track, float strengt
   std::vector<Points> out;
   for (size_t t = 0; t < track.size(); ++t)
     out.push_back(image_from_canonical(shapes[t], smooth_poses[t]));
+  return out;
+}
+
+}  // namespace
+
+std::vector<Points> smooth_track(const std::vector<Points>& track, float strength) {
+  if (strength <= 0 || track.size() < 5) return track;
+  std::vector<Points> out;
+  out.reserve(track.size());
+  for (size_t begin = 0; begin < track.size();) {
+    // The last block takes what would be too short for one of its own.
+    size_t end = begin + kBlock;
+    if (end + kBlock / 2 > track.size()) end = track.size();
+    const size_t from = begin > kMargin ? begin - kMargin : 0;
+    const size_t to = std::min(track.size(), end + kMargin);
+    const auto block = smooth_block(std::span(track).subspan(from, to - from), strength);
+    out.insert(out.end(), block.begin() + static_cast<std::ptrdiff_t>(begin - from),
+               block.begin() + static_cast<std::ptrdiff_t>(end - from));
+    begin = end;
+  }
   return out;
 }
 
