@@ -6,6 +6,7 @@
 #include <set>
 
 #include "likeness/face/geometry.h"
+#include "likeness/face/smooth.h"
 
 namespace likeness::face {
 namespace {
@@ -146,19 +147,19 @@ void smooth_faces(ClipAnalysis& out, float strength) {
       for (end = begin + 1; end < faces.size() &&
                             out.faces[faces[end]].frame == out.faces[faces[end - 1]].frame + 1;)
         ++end;
-      std::vector<Points> run;
-      for (size_t k = begin; k < end; ++k) run.push_back(out.faces[faces[k]].points);
-      const auto smooth = smooth_track(run, strength);
-      if (run.size() >= 3) {
-        const double n = static_cast<double>(run.size() - 2);
-        before += n * jitter_pct(run), after += n * jitter_pct(smooth), weight += n;
-      }
-      for (size_t k = begin; k < end; ++k) {
-        Face& face = out.faces[faces[k]];
-        face.points = smooth[k - begin];
-        face.pose = solve_pose(face.points);
-        face.box = box_of(face.points);
-      }
+      const size_t n = end - begin;
+      const auto read = [&](size_t k) -> const Points& {
+        return out.faces[faces[begin + k]].points;
+      };
+      const double counts = static_cast<double>(n < 3 ? 0 : n - 2);
+      before += counts * jitter_of_sequence(n, read);
+      smooth_sequence(n, strength, read, [&](size_t k, const Points& points) {
+        Face& face = out.faces[faces[begin + k]];
+        face.points = points;
+        face.pose = solve_pose(points);
+        face.box = box_of(points);
+      });
+      after += counts * jitter_of_sequence(n, read), weight += counts;
     }
   }
   if (weight > 0) {

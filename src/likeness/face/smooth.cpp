@@ -5,13 +5,14 @@
 // & Nemirovski 1997; Katkovnik 1999): the window grows while wider fits agree with narrower ones
 // within the noise, so a blink, a plosive or a jerk of the head keeps its own frames. All windows
 // are symmetric in time.
+#include "likeness/face/smooth.h"
+
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <span>
 
 #include <Eigen/Dense>
-
-#include "likeness/face/geometry.h"
 
 namespace likeness::face {
 namespace {
@@ -260,18 +261,22 @@ void scatter(const Signal& signal, const std::vector<int>& points, Shapes& shape
 
 }  // namespace
 
-float jitter_pct(const std::vector<Points>& track) {
-  if (track.size() < 3) return 0;
+float jitter_of_sequence(size_t frames, const ReadPoints& read) {
+  if (frames < 3) return 0;
   double sum = 0;
-  for (size_t t = 1; t + 1 < track.size(); ++t) {
+  for (size_t t = 1; t + 1 < frames; ++t) {
+    const Points &before = read(t - 1), &now = read(t), &after = read(t + 1);
     double frame = 0;
-    for (int i = 0; i < kMeshPoints; ++i) {
-      const Point3 &a = track[t - 1][i], &b = track[t][i], &c = track[t + 1][i];
-      frame += std::hypot(a.x - 2 * b.x + c.x, a.y - 2 * b.y + c.y);
-    }
-    sum += frame / kMeshPoints / std::max(1e-6f, eye_distance_px(track[t]));
+    for (int i = 0; i < kMeshPoints; ++i)
+      frame += std::hypot(before[i].x - 2 * now[i].x + after[i].x,
+                          before[i].y - 2 * now[i].y + after[i].y);
+    sum += frame / kMeshPoints / std::max(1e-6f, eye_distance_px(now));
   }
-  return static_cast<float>(100 * sum / static_cast<double>(track.size() - 2));
+  return static_cast<float>(100 * sum / static_cast<double>(frames - 2));
+}
+
+float jitter_pct(const std::vector<Points>& track) {
+  return jitter_of_sequence(track.size(), [&](size_t t) -> const Points& { return track[t]; });
 }
 
 namespace {
@@ -309,21 +314,32 @@ std::vector<Points> smooth_block(std::span<const Points> track, float strength) 
 
 }  // namespace
 
-std::vector<Points> smooth_track(const std::vector<Points>& track, float strength) {
-  if (strength <= 0 || track.size() < 5) return track;
-  std::vector<Points> out;
-  out.reserve(track.size());
-  for (size_t begin = 0; begin < track.size();) {
+void smooth_sequence(size_t frames, float strength, const ReadPoints& read,
+                     const std::function<void(size_t, const Points&)>& write) {
+  if (strength <= 0 || frames < 5) return;
+  std::vector<Points> raw;  // frames [from, to)
+  size_t from = 0;
+  for (size_t begin = 0; begin < frames;) {
     // The last block takes what would be too short for one of its own.
     size_t end = begin + kBlock;
-    if (end + kBlock / 2 > track.size()) end = track.size();
-    const size_t from = begin > kMargin ? begin - kMargin : 0;
-    const size_t to = std::min(track.size(), end + kMargin);
-    const auto block = smooth_block(std::span(track).subspan(from, to - from), strength);
-    out.insert(out.end(), block.begin() + static_cast<std::ptrdiff_t>(begin - from),
-               block.begin() + static_cast<std::ptrdiff_t>(end - from));
+    if (end + kBlock / 2 > frames) end = frames;
+    const size_t to = std::min(frames, end + kMargin);
+    for (size_t t = from + raw.size(); t < to; ++t) raw.push_back(read(t));
+    const auto block = smooth_block(raw, strength);
+    for (size_t t = begin; t < end; ++t) write(t, block[t - from]);
+    // The next block looks back at frames that are overwritten now.
+    const size_t keep_from = end > kMargin ? end - kMargin : 0;
+    raw.erase(raw.begin(), raw.begin() + static_cast<std::ptrdiff_t>(keep_from - from));
+    from = keep_from;
     begin = end;
   }
+}
+
+std::vector<Points> smooth_track(const std::vector<Points>& track, float strength) {
+  std::vector<Points> out = track;
+  smooth_sequence(
+      track.size(), strength, [&](size_t t) -> const Points& { return track[t]; },
+      [&](size_t t, const Points& points) { out[t] = points; });
   return out;
 }
 
