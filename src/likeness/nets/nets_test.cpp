@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "likeness/nets/autoencoder.h"
+#include "likeness/nets/discriminator.h"
 #include "likeness/nets/fused.h"
 #include "likeness/nets/precision.h"
 
@@ -127,6 +128,33 @@ TEST(Fused, DepthToSpaceIsDcr) {
   for (int dy = 0; dy < 2; ++dy)
     for (int dx = 0; dx < 2; ++dx)
       for (int c = 0; c < 2; ++c) EXPECT_EQ(y[0][c][dy][dx].item<float>(), (2 * dy + dx) * 2 + c);
+}
+
+TEST(Discriminator, StridesMatchThePublishedTable) {
+  const std::pair<int, std::vector<int>> table[] = {
+      {16, {2, 2, 2}},       {28, {2, 1, 2, 1, 2}}, {32, {2, 2, 2, 2}},
+      {40, {2, 2, 1, 2, 2}}, {64, {2, 2, 2, 2, 2}}, {80, {2, 2, 2, 1, 2, 2}}};
+  for (const auto& [patch, strides] : table) EXPECT_EQ(patch_strides(patch), strides) << patch;
+}
+
+TEST(Discriminator, LearnsToTellAndTheGeneratorHearsOfIt) {
+  torch::manual_seed(5);
+  PatchDiscriminator d(16, 4);
+  const auto real = torch::rand({2, 3, 48, 48}) * 0.2 + 0.7;
+  auto fake = (torch::rand({2, 3, 48, 48}) * 0.2).requires_grad_(true);
+  const auto logits = d.forward(real);
+  EXPECT_EQ(logits.full.sizes(), (torch::IntArrayRef{2, 1, 48, 48}));
+  EXPECT_EQ(logits.bottom.sizes(), (torch::IntArrayRef{2, 1, 6, 6}));
+  torch::optim::Adam adam(d.parameters(), 1e-2);
+  const double before = discriminator_loss(d, real, fake).item<double>();
+  for (int i = 0; i < 20; ++i) {
+    adam.zero_grad();
+    discriminator_loss(d, real, fake).backward();
+    adam.step();
+  }
+  EXPECT_LT(discriminator_loss(d, real, fake).item<double>(), 0.5 * before);
+  generator_loss(d, fake, real, {}).backward();
+  EXPECT_LT(fake.grad().sum().item<double>(), 0);  // brighter is more real
 }
 
 TEST(Precision, NamesAreChecked) {

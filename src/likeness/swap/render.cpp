@@ -115,18 +115,12 @@ struct Renderer::Impl {
       deviation.data[p] =
           std::clamp(0.5f + seen.visible.data[p / 3] * (seen.texture.data[p] - mean.data[p]), 0.0f, 1.0f);
     nets::FaceOutput out = run(deviation, &base);
-    ImageF rgb = to_image(out.rgb), learned = to_image(out.mask);
+    ImageF rgb = to_image(out.rgb);
     std::array<float, 3> tone = options.color == "tone" ? appearance.tone() : std::array<float, 3>{1, 1, 1};
     float relight = static_cast<float>(options.relight);
     for (size_t p = 0; p < rgb.data.size(); ++p)
       rgb.data[p] *= (1 + relight * (seen.shading.data[p] - 1)) * tone[p % 3];
     ImageF mask = appearance.layout().coverage;
-    if (options.learned_mask)
-      for (size_t p = 0; p < mask.data.size(); ++p) {
-        // The learned mask speaks about what was seen in training; where this face is turned away it knows nothing.
-        float v = seen.visible.data[p];
-        mask.data[p] *= 1 - v + v * std::clamp(learned.data[p] * 1.25f, 0.0f, 1.0f);
-      }
     if (options.occlusion > 0) {
       ImageF front = occluders(seen.texture, appearance.predict(seen.descriptor, 1), seen.visible);
       for (size_t p = 0; p < mask.data.size(); ++p)

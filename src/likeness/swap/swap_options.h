@@ -39,7 +39,7 @@ void visit(SwapOptions& o, V&& f) {
   f("erode_pct", o.erode_pct,
     OptionInfo{.help = "shrink the mask, of the face width (negative grows)", .unit = "%", .min = -20, .max = 40});
   f("blur_pct", o.blur_pct, OptionInfo{.help = "soften the mask's edge, of the face width", .unit = "%", .min = 0, .max = 50});
-  f("learned_mask", o.learned_mask, OptionInfo{.help = "multiply by the network's own mask", .level = kAdvanced});
+  f("learned_mask", o.learned_mask, OptionInfo{.help = "multiply by the network's own mask (crop models: df, liae)", .level = kAdvanced});
   f("occlusion", o.occlusion,
     OptionInfo{.help = "keep what lies in front of the face (hands, hair): 0 off, 1 full", .min = 0, .max = 1});
   f("keep_mouth", o.keep_mouth, OptionInfo{.help = "leave the performer's inner mouth", .min = 0, .max = 1});

@@ -446,6 +446,7 @@ class Archive {
   }
   bool reading() const { return reading_; }
   void floats(float* values, size_t count) {
+    if (count == 0) return;
     if (!reading_) {
       out_.append(reinterpret_cast<const char*>(values), count * 4);
       return;

@@ -52,7 +52,7 @@ struct TrainOptions {
 
 template <typename V>
 void visit(TrainOptions& o, V&& f) {
-  const OptionLevel kBasic = OptionLevel::kBasic, kAdvanced = OptionLevel::kAdvanced;
+  const OptionLevel kAdvanced = OptionLevel::kAdvanced;
   visit(o.net, f);
   f("steps", o.steps,
     OptionInfo{.help = "stop after this many steps; 0 = no limit", .min = 0, .max = 1e9});

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "likeness/base/run.h"
 #include "likeness/nets/swap_net.h"
 #include "likeness/train/prepared_data.h"
@@ -105,6 +107,7 @@ struct LoadedModel {
   int64_t step = 0;
 };
 /// Throws kNotFound, kDamaged, kUnsupported.
-LoadedModel load_model(const std::filesystem::path& path, const std::string& device = "cpu");
+LoadedModel load_model(const std::filesystem::path& path, const std::string& device = "cpu",
+                       const std::string& precision = "auto");
 
 }  // namespace likeness::train
