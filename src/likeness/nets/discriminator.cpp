@@ -41,7 +41,6 @@ std::vector<int> patch_strides(int patch_px) {
 
 PatchDiscriminator::PatchDiscriminator(int patch_px, int base_dims) {
   using torch::nn::Conv2dOptions;
-  using torch::nn::ConvTranspose2dOptions;
   const auto strides = patch_strides(patch_px);
   std::vector<int64_t> widths{base_dims};
   for (size_t i = 0; i < strides.size(); ++i)
@@ -56,12 +55,8 @@ PatchDiscriminator::PatchDiscriminator(int patch_px, int base_dims) {
       register_module("out_bottom", torch::nn::Conv2d(Conv2dOptions(widths.back(), 1, 1)));
   int64_t in = widths.back();
   for (size_t i = strides.size(); i-- > 0;) {
-    ups_.push_back(
-        register_module("up" + std::to_string(i),
-                        torch::nn::ConvTranspose2d(ConvTranspose2dOptions(in, widths[i], 3)
-                                                       .stride(strides[i])
-                                                       .padding(1)
-                                                       .output_padding(strides[i] - 1))));
+    ups_.push_back(register_module("up" + std::to_string(i),
+                                   torch::nn::Conv2d(Conv2dOptions(in, widths[i], 3).padding(1))));
     in = 2 * widths[i];  // concatenated with the level's own features
   }
   out_full_ = register_module("out_full", torch::nn::Conv2d(Conv2dOptions(in, 1, 1)));
@@ -79,7 +74,8 @@ PatchDiscriminator::Logits PatchDiscriminator::forward(const torch::Tensor& rgb)
   out.bottom = out_bottom_(x).to(torch::kFloat32);
   for (auto& up : ups_) {
     const auto& skip = skips.back();
-    x = torch::leaky_relu(up(x), kSlope).narrow(2, 0, skip.size(2)).narrow(3, 0, skip.size(3));
+    if (skip.size(2) != x.size(2)) x = at::upsample_nearest2d(x, {skip.size(2), skip.size(3)});
+    x = torch::leaky_relu(up(x), kSlope);
     x = torch::cat({x, skip}, 1);
     skips.pop_back();
   }

@@ -26,8 +26,7 @@ class PatchDiscriminator : public torch::nn::Module {
   Logits forward(const torch::Tensor& rgb);
 
  private:
-  std::vector<torch::nn::Conv2d> downs_;
-  std::vector<torch::nn::ConvTranspose2d> ups_;
+  std::vector<torch::nn::Conv2d> downs_, ups_;  // ups follow a nearest-neighbour doubling
   torch::nn::Conv2d in_{nullptr}, out_bottom_{nullptr}, out_full_{nullptr};
 };
 
