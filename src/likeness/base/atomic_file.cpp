@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/base/atomic_file.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "likeness/base/error.h"
 
@@ -21,7 +21,8 @@ void throw_errno(int error_number, const std::string& what) {
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-      throw Error(ErrorCode::kNoSpace, text, "free some disk space and run the same command again; it resumes");
+      throw Error(ErrorCode::kNoSpace, text,
+                  "free some disk space and run the same command again; it resumes");
     case ENOENT:
       throw Error(ErrorCode::kNotFound, text, "check the path");
     case EACCES:
@@ -49,8 +50,8 @@ void make_parent(const fs::path& path) {
 }  // namespace
 
 fs::path temporary_name(const fs::path& path) {
-  return path.parent_path() / ("." + path.stem().string() + "." + std::to_string(::getpid()) + ".tmp" +
-                               path.extension().string());
+  return path.parent_path() / ("." + path.stem().string() + "." + std::to_string(::getpid()) +
+                               ".tmp" + path.extension().string());
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
@@ -103,7 +104,8 @@ void commit_file(const fs::path& temporary, const fs::path& path) {
   int e = errno;
   ::close(fd);
   if (synced != 0) throw_errno(e, "cannot write " + path.string());
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(errno, "cannot write " + path.string());
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    throw_errno(errno, "cannot write " + path.string());
   sync_folder(path.parent_path());
 }
 
@@ -117,7 +119,8 @@ std::string read_file(const fs::path& path, uint64_t limit) {
   if (!ec && size > limit)
     throw Error(ErrorCode::kBadInput,
                 path.string() + " is " + std::to_string(size) + " bytes, more than the limit of " +
-                    std::to_string(limit), "check that this is the right file");
+                    std::to_string(limit),
+                "check that this is the right file");
   std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (in.bad()) throw Error(ErrorCode::kIo, "cannot read " + path.string(), "check the disk");
   return text;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Atomic or absent: a file is written under a temporary name beside its final one, fsynced, renamed,
-// and its folder fsynced. A reader never sees a part of it; `kill -9` leaves at most a *.tmp file.
+// Atomic or absent: a file is written under a temporary name beside its final one, fsynced,
+// renamed, and its folder fsynced. A reader never sees a part of it; `kill -9` leaves at most a
+// *.tmp file.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +33,11 @@ class AtomicFile {
 };
 
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
-/// For files that another library wrote under `temporary`: fsync, rename to `path`, fsync the folder.
+/// For files that another library wrote under `temporary`: fsync, rename to `path`, fsync the
+/// folder.
 void commit_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
-/// A name beside `path` for such a library to write to; keeps the extension: out.mp4 -> .out.<pid>.tmp.mp4
+/// A name beside `path` for such a library to write to; keeps the extension: out.mp4 ->
+/// .out.<pid>.tmp.mp4
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 /// Whole file. Throws kNotFound, kIo, kBadInput when larger than `limit`.
 std::string read_file(const std::filesystem::path& path, uint64_t limit = 1ull << 32);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <thread>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/hash.h"
@@ -19,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path scratch(const std::string& name) {
-  fs::path p = fs::temp_directory_path() / ("likeness-base-" + std::to_string(::getpid()) + "-" + name);
+  fs::path p =
+      fs::temp_directory_path() / ("likeness-base-" + std::to_string(::getpid()) + "-" + name);
   fs::remove_all(p);
   return p;
 }
@@ -127,9 +128,10 @@ TEST(Threads, LoopVisitsEachOnceAndPassesErrorsOn) {
   std::atomic<int> sum{0};
   parallel_for(0, 1000, [&](int i) { sum += i; });
   EXPECT_EQ(sum, 499500);
-  EXPECT_THROW(parallel_for(0, 100, [](int i) {
-                 if (i == 50) throw Error(ErrorCode::kIo, "x");
-               }),
+  EXPECT_THROW(parallel_for(0, 100,
+                            [](int i) {
+                              if (i == 50) throw Error(ErrorCode::kIo, "x");
+                            }),
                Error);
 }
 

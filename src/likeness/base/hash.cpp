@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/base/hash.h"
 
-#include <openssl/evp.h>
-
 #include <fstream>
 #include <vector>
+
+#include <openssl/evp.h>
 
 #include "likeness/base/error.h"
 
 namespace likeness {
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  if (!context_ || EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) != 1)
+  if (!context_ ||
+      EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) != 1)
     throw Error(ErrorCode::kInternal, "OpenSSL cannot compute SHA-256", "reinstall libssl3");
 }
 Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
@@ -44,7 +45,8 @@ std::string sha256(std::string_view text) {
 std::string sha256_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in)
-    throw Error(ErrorCode::kNotFound, "cannot open " + path.string(), "check the path and its permissions");
+    throw Error(ErrorCode::kNotFound, "cannot open " + path.string(),
+                "check the path and its permissions");
   Sha256 h;
   std::vector<char> buffer(1 << 20);
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0)

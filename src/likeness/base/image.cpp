@@ -29,8 +29,9 @@ Rect clip_rect(const Box& box, float margin_px, int width, int height) {
   auto bound = [](float v, int limit) {
     return static_cast<int>(std::clamp(v, 0.0f, static_cast<float>(limit)));
   };
-  return {bound(std::floor(box.x0 - margin_px), width), bound(std::floor(box.y0 - margin_px), height),
-          bound(std::ceil(box.x1 + margin_px), width), bound(std::ceil(box.y1 + margin_px), height)};
+  return {
+      bound(std::floor(box.x0 - margin_px), width), bound(std::floor(box.y0 - margin_px), height),
+      bound(std::ceil(box.x1 + margin_px), width), bound(std::ceil(box.y1 + margin_px), height)};
 }
 
 Affine2 Affine2::inverse() const {
@@ -45,10 +46,9 @@ Affine2 Affine2::inverse() const {
 
 Affine2 compose(const Affine2& a, const Affine2& b) {
   Affine2 r;
-  r.m = {a.m[0] * b.m[0] + a.m[1] * b.m[3], a.m[0] * b.m[1] + a.m[1] * b.m[4],
-         a.m[0] * b.m[2] + a.m[1] * b.m[5] + a.m[2],
-         a.m[3] * b.m[0] + a.m[4] * b.m[3], a.m[3] * b.m[1] + a.m[4] * b.m[4],
-         a.m[3] * b.m[2] + a.m[4] * b.m[5] + a.m[5]};
+  r.m = {a.m[0] * b.m[0] + a.m[1] * b.m[3],          a.m[0] * b.m[1] + a.m[1] * b.m[4],
+         a.m[0] * b.m[2] + a.m[1] * b.m[5] + a.m[2], a.m[3] * b.m[0] + a.m[4] * b.m[3],
+         a.m[3] * b.m[1] + a.m[4] * b.m[4],          a.m[3] * b.m[2] + a.m[4] * b.m[5] + a.m[5]};
   return r;
 }
 

@@ -27,7 +27,9 @@ struct ImageT {
   T* row(int y) { return data.data() + static_cast<size_t>(y) * width * channels; }
   const T* row(int y) const { return data.data() + static_cast<size_t>(y) * width * channels; }
   T& at(int x, int y, int c = 0) { return row(y)[static_cast<size_t>(x) * channels + c]; }
-  const T& at(int x, int y, int c = 0) const { return row(y)[static_cast<size_t>(x) * channels + c]; }
+  const T& at(int x, int y, int c = 0) const {
+    return row(y)[static_cast<size_t>(x) * channels + c];
+  }
 };
 using Image8 = ImageT<uint8_t>;
 using ImageF = ImageT<float>;
@@ -66,7 +68,8 @@ struct Rect {
 /// Smallest pixel rectangle that holds the box grown by `margin_px`, clipped to the image.
 Rect clip_rect(const Box& box, float margin_px, int width, int height);
 
-/// 2x3 affine map. Name variables target_from_source: crop_from_image maps image points to the crop.
+/// 2x3 affine map. Name variables target_from_source: crop_from_image maps image points to the
+/// crop.
 struct Affine2 {
   // x' = m[0] x + m[1] y + m[2];  y' = m[3] x + m[4] y + m[5]
   std::array<float, 6> m{1, 0, 0, 0, 1, 0};

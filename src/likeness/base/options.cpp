@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/base/options.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <sstream>
+
+#include <toml++/toml.h>
 
 #include "likeness/base/atomic_file.h"
 
@@ -23,8 +23,9 @@ static std::string number(double v) {
 }
 void check_range(const std::string& name, double value, const OptionInfo& info) {
   if (std::isnan(value) || value < info.min || value > info.max)
-    bad_value(name, number(value), number(info.min) + " to " + number(info.max) +
-                                       (info.unit.empty() ? "" : " " + info.unit));
+    bad_value(
+        name, number(value),
+        number(info.min) + " to " + number(info.max) + (info.unit.empty() ? "" : " " + info.unit));
 }
 void check_choice(const std::string& name, const std::string& value, const OptionInfo& info) {
   if (info.choices.empty() || std::count(info.choices.begin(), info.choices.end(), value)) return;
@@ -33,7 +34,9 @@ void check_choice(const std::string& name, const std::string& value, const Optio
   bad_value(name, "'" + value + "'", "one of " + all);
 }
 nlohmann::json schema_of(const char* type, const OptionInfo& info, nlohmann::json default_value) {
-  nlohmann::json j = {{"type", type}, {"description", info.help}, {"default", std::move(default_value)},
+  nlohmann::json j = {{"type", type},
+                      {"description", info.help},
+                      {"default", std::move(default_value)},
                       {"level", info.level == OptionLevel::kBasic ? "basic" : "advanced"}};
   if (std::isfinite(info.min)) j["minimum"] = info.min;
   if (std::isfinite(info.max)) j["maximum"] = info.max;
@@ -61,9 +64,12 @@ nlohmann::json from_toml(const toml::node& node) {
   if (const auto* v = node.as_floating_point()) return v->get();
   if (const auto* v = node.as_boolean()) return v->get();
   std::ostringstream text;
-  if (const auto* v = node.as_date_time()) text << v->get();
-  else if (const auto* d = node.as_date()) text << d->get();
-  else if (const auto* t = node.as_time()) text << t->get();
+  if (const auto* v = node.as_date_time())
+    text << v->get();
+  else if (const auto* d = node.as_date())
+    text << d->get();
+  else if (const auto* t = node.as_time())
+    text << t->get();
   return text.str();
 }
 }  // namespace
@@ -73,17 +79,21 @@ nlohmann::json parse_toml(const std::string& text, const std::string& name) {
     return from_toml(toml::parse(text));
   } catch (const toml::parse_error& e) {
     throw Error(ErrorCode::kBadInput,
-                name + " line " + std::to_string(e.source().begin.line) + ": " + std::string(e.description()),
+                name + " line " + std::to_string(e.source().begin.line) + ": " +
+                    std::string(e.description()),
                 "correct this line; the format is TOML");
   }
 }
-nlohmann::json read_toml(const std::string& path) { return parse_toml(read_file(path, 16 << 20), path); }
+nlohmann::json read_toml(const std::string& path) {
+  return parse_toml(read_file(path, 16 << 20), path);
+}
 
 nlohmann::json options_from_environment(const std::string& task, const nlohmann::json& schema) {
   nlohmann::json out = nlohmann::json::object();
   for (const auto& [name, field] : schema.at("properties").items()) {
     std::string variable = "LIKENESS_" + task + "_" + name;
-    for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    for (char& c : variable)
+      c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     const char* value = std::getenv(variable.c_str());
     if (!value) continue;
     if (field["type"] == "string") {

@@ -11,10 +11,11 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <type_traits>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "likeness/base/error.h"
 
@@ -32,7 +33,8 @@ struct OptionInfo {
 };
 
 namespace options_detail {
-[[noreturn]] void bad_value(const std::string& name, const std::string& got, const std::string& wants);
+[[noreturn]] void bad_value(const std::string& name, const std::string& got,
+                            const std::string& wants);
 void check_range(const std::string& name, double value, const OptionInfo& info);
 void check_choice(const std::string& name, const std::string& value, const OptionInfo& info);
 nlohmann::json schema_of(const char* type, const OptionInfo& info, nlohmann::json default_value);
@@ -48,11 +50,16 @@ void check(const std::string& name, const T& value, const OptionInfo& info) {
 }
 template <typename T>
 constexpr const char* json_type() {
-  if constexpr (std::is_same_v<T, bool>) return "boolean";
-  else if constexpr (std::is_integral_v<T>) return "integer";
-  else if constexpr (std::is_floating_point_v<T>) return "number";
-  else if constexpr (std::is_same_v<T, std::string>) return "string";
-  else return "array";
+  if constexpr (std::is_same_v<T, bool>)
+    return "boolean";
+  else if constexpr (std::is_integral_v<T>)
+    return "integer";
+  else if constexpr (std::is_floating_point_v<T>)
+    return "number";
+  else if constexpr (std::is_same_v<T, std::string>)
+    return "string";
+  else
+    return "array";
 }
 }  // namespace options_detail
 
@@ -72,7 +79,8 @@ nlohmann::json options_to_json(const O& options) {
   return out;
 }
 
-/// Sets the fields that `json` has. Unknown keys and wrong types throw kUsage; values are validated.
+/// Sets the fields that `json` has. Unknown keys and wrong types throw kUsage; values are
+/// validated.
 template <typename O>
 void options_from_json(O& options, const nlohmann::json& json) {
   std::vector<std::string> known;
@@ -112,7 +120,8 @@ nlohmann::json options_schema(const O& defaults) {
 /// Parses a TOML file into JSON (tables become objects). Throws kNotFound, kBadInput with the line.
 nlohmann::json read_toml(const std::string& path);
 nlohmann::json parse_toml(const std::string& text, const std::string& name_for_errors);
-/// Environment layer: LIKENESS_<TASK>_<FIELD> strings that are set, converted by `options_schema` types.
+/// Environment layer: LIKENESS_<TASK>_<FIELD> strings that are set, converted by `options_schema`
+/// types.
 nlohmann::json options_from_environment(const std::string& task, const nlohmann::json& schema);
 
 }  // namespace likeness

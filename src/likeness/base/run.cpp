@@ -9,7 +9,8 @@ namespace likeness {
 
 void Cancel::check() const {
   if (requested())
-    throw Error(ErrorCode::kCancelled, "stopped on request", "run the same command again to go on from here");
+    throw Error(ErrorCode::kCancelled, "stopped on request",
+                "run the same command again to go on from here");
 }
 
 void Progress::begin(std::string stage, double total, std::string unit) {

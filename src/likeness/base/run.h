@@ -30,7 +30,7 @@ struct ProgressState {
   std::string unit;    ///< "frames", "steps", "s"
   std::string detail;  ///< "loss 0.031, 142 ms/step"
   double elapsed_s = 0;
-  double eta_s = -1;   ///< -1 when unknown
+  double eta_s = -1;  ///< -1 when unknown
 };
 
 /// Thread-safe. The listener is called at most every 100 ms, and always at stage begin and end.

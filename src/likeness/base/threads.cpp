@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/base/threads.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <thread>
 #include <vector>
+
+#include <sched.h>
 
 #if defined(__SSE2__)
 #include <pmmintrin.h>

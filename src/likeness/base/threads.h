@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads: a parallel loop, and a bounded queue for pipelines. Exceptions in workers reach the caller.
+// Threads: a parallel loop, and a bounded queue for pipelines. Exceptions in workers reach the
+// caller.
 #pragma once
 
 #include <condition_variable>
