@@ -146,7 +146,9 @@ TEST_F(TrackerTest, ALostFaceComesBackUnderItsName) {
   const auto frames = stage.play(60);
   for (int i = 0; i < 60; ++i) {
     ASSERT_EQ(frames[i].faces.size(), i >= 20 && i < 33 ? 0u : 1u) << i;
-    if (!frames[i].faces.empty()) EXPECT_EQ(frames[i].faces[0].track, 0);
+    if (!frames[i].faces.empty()) {
+      EXPECT_EQ(frames[i].faces[0].track, 0);
+    }
   }
 }
 
@@ -193,7 +195,9 @@ TEST_F(TrackerTest, TwoFacesThatPassNeverMergeOrSwap) {
       const bool is_first = distance(face.box.centre(), first(t).centre()) < 20;
       who[face.track].insert(is_first ? 1 : 2);
       for (const Face& other : frame.faces)
-        if (&other != &face) EXPECT_FALSE(same_place(face, other)) << t;
+        if (&other != &face) {
+          EXPECT_FALSE(same_place(face, other)) << t;
+        }
     }
   }
   for (const auto& [track, people] : who) EXPECT_EQ(people.size(), 1u) << "track " << track;

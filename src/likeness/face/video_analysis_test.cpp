@@ -147,7 +147,9 @@ TEST_F(Analysis, HardClipIsSeenAsItsTagsSay) {
   };
   // The first two frames of no_face still show an edge of a head.
   for (int t : tag("no_face"))
-    if (t >= 119) EXPECT_TRUE(frames[t].empty()) << t;
+    if (t >= 119) {
+      EXPECT_TRUE(frames[t].empty()) << t;
+    }
   for (int t : tag("near_profile")) {
     ASSERT_EQ(frames[t].size(), 1u) << t;
     const float yaw = frames[t][0].pose.yaw_rad * kDegrees;
