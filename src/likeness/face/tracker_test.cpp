@@ -166,7 +166,7 @@ TEST_F(TrackerTest, GoingBackStopsAtACut) {
   stage.actors[0].detectable = true;
   // The second scene's face stands in the first scene too, where nobody may find it by going back.
   stage.actors.push_back(
-      {[](FrameIndex t) -> std::optional<Box> { return around(700, 300); }, false});
+      {[](FrameIndex) -> std::optional<Box> { return around(700, 300); }, false});
   Actor late = {[](FrameIndex t) -> std::optional<Box> {
     if (t < 24) return std::nullopt;
     return around(700, 300);
