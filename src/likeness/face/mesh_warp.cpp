@@ -60,6 +60,30 @@ ImageF soft_polygons(int size, const std::vector<std::vector<Point2>>& outlines,
   return out;
 }
 
+/// Folded triangles leave single pixels without one: they take a neighbour's, whose map extends to
+/// them.
+void fill_holes(MeshLayout& layout) {
+  int size = layout.size_px;
+  for (bool again = true; again;) {
+    again = false;
+    std::vector<int> before = layout.triangle;
+    for (int y = 0; y < size; ++y)
+      for (int x = 0; x < size; ++x) {
+        size_t at = static_cast<size_t>(y) * size + x;
+        if (before[at] >= 0 || layout.coverage.at(x, y) <= 0) continue;
+        for (auto [dx, dy] : {std::pair{-1, 0}, {1, 0}, {0, -1}, {0, 1}}) {
+          int u = x + dx, v = y + dy;
+          if (u < 0 || v < 0 || u >= size || v >= size ||
+              before[static_cast<size_t>(v) * size + u] < 0)
+            continue;
+          layout.triangle[at] = before[static_cast<size_t>(v) * size + u];
+          again = true;
+          break;
+        }
+      }
+  }
+}
+
 template <typename T>
 void sample_bilinear(const ImageT<T>& image, Point2 p, float* out) {
   float x = std::clamp(p.x - 0.5f, 0.0f, image.width - 1.001f);
@@ -179,15 +203,12 @@ MeshLayout make_layout(const std::array<Point2, kMeshPoints>& shape, int size_px
         (flat(mesh[i]) - box.centre()) * scale + Point2{size_px / 2.0f, size_px / 2.0f};
 
   layout.triangle.assign(static_cast<size_t>(size_px) * size_px, -1);
-  layout.weights.resize(layout.triangle.size());
   const auto& triangles = warp_triangles();
   for (size_t i = 0; i < triangles.size(); ++i) {
     const auto& t = triangles[i];
     rasterise({layout.position_px[t[0]], layout.position_px[t[1]], layout.position_px[t[2]]},
-              {0, 0, size_px, size_px}, [&](int x, int y, float a, float b, float c) {
-                size_t at = static_cast<size_t>(y) * size_px + x;
-                layout.triangle[at] = static_cast<int>(i);
-                layout.weights[at] = {a, b, c};
+              {0, 0, size_px, size_px}, [&](int x, int y, float, float, float) {
+                layout.triangle[static_cast<size_t>(y) * size_px + x] = static_cast<int>(i);
               });
   }
   auto outline = [&](const std::vector<int>& indices) {
@@ -210,6 +231,7 @@ MeshLayout make_layout(const std::array<Point2, kMeshPoints>& shape, int size_px
       float t = std::clamp((distance.at<float>(y, x) - 1.0f) / width, 0.0f, 1.0f);
       layout.coverage.at(x, y) = t * t * (3 - 2 * t);
     }
+  fill_holes(layout);
   layout.priority =
       soft_polygons(size_px,
                     {outline(part_outline(Part::kLeftEye)), outline(part_outline(Part::kRightEye)),

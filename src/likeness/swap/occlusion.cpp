@@ -2,6 +2,7 @@
 #include "likeness/swap/occlusion.h"
 
 #include <algorithm>
+
 #include <opencv2/imgproc.hpp>
 
 namespace likeness::swap {
@@ -24,7 +25,8 @@ ImageF occluders(const ImageF& texture, const ImageF& expected, const ImageF& vi
   double sigma = size / 40.0;
   cv::GaussianBlur(difference, difference, {}, sigma);
   cv::GaussianBlur(weight, weight, {}, sigma);
-  constexpr float kLow = 0.12f, kHigh = 0.22f;  // 0.12: above all but 1 % of clear frames of shared/performers
+  constexpr float kLow = 0.12f,
+                  kHigh = 0.22f;  // skin differences stay below, hands and hair lie above
   cv::Mat mask(texture.height, size, CV_32F);
   for (int y = 0; y < texture.height; ++y)
     for (int x = 0; x < size; ++x) {

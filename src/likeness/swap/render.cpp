@@ -2,6 +2,7 @@
 #include "likeness/swap/render.h"
 
 #include <algorithm>
+
 #include <opencv2/imgproc.hpp>
 #include <torch/torch.h>
 
@@ -29,13 +30,14 @@ struct Layer {
 };
 
 torch::Tensor to_tensor(const ImageF& image) {
-  auto t = torch::from_blob(const_cast<float*>(image.data.data()), {1, image.height, image.width, image.channels},
-                            torch::kFloat32);
+  auto t = torch::from_blob(const_cast<float*>(image.data.data()),
+                            {1, image.height, image.width, image.channels}, torch::kFloat32);
   return t.permute({0, 3, 1, 2});  // already channels-last
 }
 
 ImageF to_image(const torch::Tensor& tensor) {
-  auto t = tensor.detach().to(torch::kCPU, torch::kFloat32).squeeze(0).permute({1, 2, 0}).contiguous();
+  auto t =
+      tensor.detach().to(torch::kCPU, torch::kFloat32).squeeze(0).permute({1, 2, 0}).contiguous();
   ImageF out(static_cast<int>(t.size(1)), static_cast<int>(t.size(0)), static_cast<int>(t.size(2)));
   std::copy_n(t.data_ptr<float>(), out.data.size(), out.data.data());
   return out;
@@ -55,7 +57,9 @@ face::Points moved(face::Points points, float dx, float dy) {
   return points;
 }
 
-float face_width(const face::Points& points) { return std::hypot(points[454].x - points[234].x, points[454].y - points[234].y); }
+float face_width(const face::Points& points) {
+  return std::hypot(points[454].x - points[234].x, points[454].y - points[234].y);
+}
 
 bool finite(const face::Points& points) {
   for (const auto& p : points)
@@ -96,7 +100,8 @@ struct Renderer::Impl {
     ImageF plate = frame.rgb_float(source);
     // Registration to the model: without it textures swim by the landmark net's errors.
     face::Points points = moved(f.points, -x0, -y0);
-    for (int round = 0; round < kRefineRounds; ++round) points = appearance.refine(plate, points, 1);
+    for (int round = 0; round < kRefineRounds; ++round)
+      points = appearance.refine(plate, points, 1);
     auto seen = appearance.analyse(plate, points, 1);
     points = moved(points, x0, y0);
     face::Points shaped = appearance.identity_points(points);
@@ -106,17 +111,19 @@ struct Renderer::Impl {
       shaped[i].y = points[i].y + s * (shaped[i].y - points[i].y);
       shaped[i].z = points[i].z + s * (shaped[i].z - points[i].z);
     }
-    face::FrameMap map = face::map_frame(shaped, appearance.layout(), frame.width(), frame.height());
+    face::FrameMap map =
+        face::map_frame(shaped, appearance.layout(), frame.width(), frame.height());
     if (map.region.empty()) return {};
     ImageF base = appearance.predict(seen.descriptor, 0);
     const ImageF& mean = appearance.person(1).mean;
     ImageF deviation(mean.width, mean.height, 3);
     for (size_t p = 0; p < deviation.data.size(); ++p)
-      deviation.data[p] =
-          std::clamp(0.5f + seen.visible.data[p / 3] * (seen.texture.data[p] - mean.data[p]), 0.0f, 1.0f);
+      deviation.data[p] = std::clamp(
+          0.5f + seen.visible.data[p / 3] * (seen.texture.data[p] - mean.data[p]), 0.0f, 1.0f);
     nets::FaceOutput out = run(deviation, &base);
     ImageF rgb = to_image(out.rgb);
-    std::array<float, 3> tone = options.color == "tone" ? appearance.tone() : std::array<float, 3>{1, 1, 1};
+    std::array<float, 3> tone =
+        options.color == "tone" ? appearance.tone() : std::array<float, 3>{1, 1, 1};
     float relight = static_cast<float>(options.relight);
     for (size_t p = 0; p < rgb.data.size(); ++p)
       rgb.data[p] *= (1 + relight * (seen.shading.data[p] - 1)) * tone[p % 3];
@@ -138,7 +145,8 @@ struct Renderer::Impl {
     Affine2 crop_from_frame = face::crop_from_image(f.points, crop_type, size);
     Affine2 frame_from_crop = crop_from_frame.inverse();
     Box box{1e9f, 1e9f, -1e9f, -1e9f};
-    for (Point2 corner : {Point2{0, 0}, Point2{float(size), 0}, Point2{0, float(size)}, Point2{float(size), float(size)}}) {
+    for (Point2 corner : {Point2{0, 0}, Point2{float(size), 0}, Point2{0, float(size)},
+                          Point2{float(size), float(size)}}) {
       Point2 p = frame_from_crop(corner);
       box.x0 = std::min(box.x0, p.x), box.y0 = std::min(box.y0, p.y);
       box.x1 = std::max(box.x1, p.x), box.y1 = std::max(box.y1, p.y);
@@ -154,17 +162,21 @@ struct Renderer::Impl {
     ImageF rgb = to_image(out.rgb), mask = to_image(out.mask);
     if (generated) *generated = {rgb, mask};
     Affine2 region_from_crop = crop_from_region.inverse();
-    Layer layer{region, compose::warp_affine(rgb, region_from_crop, region.width(), region.height()), {}};
+    Layer layer{
+        region, compose::warp_affine(rgb, region_from_crop, region.width(), region.height()), {}};
     std::vector<Point2> hull;
-    for (int i : face::face_oval()) hull.push_back({f.points[i].x - region.x0, f.points[i].y - region.y0});
+    for (int i : face::face_oval())
+      hull.push_back({f.points[i].x - region.x0, f.points[i].y - region.y0});
     layer.mask = compose::polygon_mask(region.width(), region.height(), compose::convex_hull(hull));
     if (options.learned_mask)
       layer.mask = compose::multiply(
-          layer.mask, compose::warp_affine(mask, region_from_crop, region.width(), region.height(), false));
+          layer.mask,
+          compose::warp_affine(mask, region_from_crop, region.width(), region.height(), false));
     return layer;
   }
 
-  Layer layer(const media::Frame& frame, const face::Face& f, Generated* generated = nullptr) const {
+  Layer layer(const media::Frame& frame, const face::Face& f,
+              Generated* generated = nullptr) const {
     return mesh ? mesh_layer(frame, f, generated) : crop_layer(frame, f, generated);
   }
 
@@ -172,23 +184,28 @@ struct Renderer::Impl {
     float width_px = face_width(target.face.points);
     if (options.erode_pct != 0 || options.blur_pct != 0)
       layer.mask = compose::multiply(
-          layer.mask, compose::erode_blur(layer.mask, static_cast<float>(options.erode_pct) / 100 * width_px,
-                                          static_cast<float>(options.blur_pct) / 100 * width_px));
+          layer.mask,
+          compose::erode_blur(layer.mask, static_cast<float>(options.erode_pct) / 100 * width_px,
+                              static_cast<float>(options.blur_pct) / 100 * width_px));
     auto keep = [&](double amount, std::initializer_list<face::Part> parts) {
       for (face::Part part : parts) {
-        ImageF hole = compose::erode_blur(outline_mask(layer.region, target.face.points, part), -0.01f * width_px,
-                                          0.02f * width_px);
-        for (size_t p = 0; p < hole.data.size(); ++p) layer.mask.data[p] *= 1 - static_cast<float>(amount) * hole.data[p];
+        ImageF hole = compose::erode_blur(outline_mask(layer.region, target.face.points, part),
+                                          -0.01f * width_px, 0.02f * width_px);
+        for (size_t p = 0; p < hole.data.size(); ++p)
+          layer.mask.data[p] *= 1 - static_cast<float>(amount) * hole.data[p];
       }
     };
     if (options.keep_mouth > 0) keep(options.keep_mouth, {face::Part::kInnerMouth});
-    if (options.keep_eyes > 0) keep(options.keep_eyes, {face::Part::kLeftEye, face::Part::kRightEye});
+    if (options.keep_eyes > 0)
+      keep(options.keep_eyes, {face::Part::kLeftEye, face::Part::kRightEye});
 
     ImageF plate = frame.rgb_float(layer.region);
     if (options.color != "tone" && options.color != "none")
-      layer.rgb = compose::match_color(layer.rgb, layer.mask, plate, layer.mask, compose::color_match(options.color));
+      layer.rgb = compose::match_color(layer.rgb, layer.mask, plate, layer.mask,
+                                       compose::color_match(options.color));
     if (options.sharpen > 0)
-      compose::unsharp(layer.rgb, static_cast<float>(options.sharpen), std::max(0.6f, width_px / 150));
+      compose::unsharp(layer.rgb, static_cast<float>(options.sharpen),
+                       std::max(0.6f, width_px / 150));
     if (options.motion_blur > 0)
       compose::motion_blur(layer.rgb, target.motion_px * static_cast<float>(options.motion_blur));
     if (options.grain > 0) {
@@ -201,15 +218,18 @@ struct Renderer::Impl {
       frame.blend_rgb(layer.region, layer.rgb, layer.mask);
       return;
     }
-    ImageF joined = options.blend == "poisson" ? compose::blend_poisson(plate, layer.rgb, layer.mask)
-                                               : compose::blend_multiband(plate, layer.rgb, layer.mask);
+    ImageF joined = options.blend == "poisson"
+                        ? compose::blend_poisson(plate, layer.rgb, layer.mask)
+                        : compose::blend_multiband(plate, layer.rgb, layer.mask);
     ImageF where(layer.mask.width, layer.mask.height, 1);
-    for (size_t p = 0; p < where.data.size(); ++p) where.data[p] = layer.mask.data[p] > 0 ? 1.0f : 0.0f;
+    for (size_t p = 0; p < where.data.size(); ++p)
+      where.data[p] = layer.mask.data[p] > 0 ? 1.0f : 0.0f;
     frame.blend_rgb(layer.region, joined, where);
   }
 };
 
-Renderer::Renderer(const std::filesystem::path& path, const SwapOptions& options) : impl_(new Impl) {
+Renderer::Renderer(const std::filesystem::path& path, const SwapOptions& options)
+    : impl_(new Impl) {
   impl_->options = options;
   validate_options(impl_->options);
   impl_->device = nets::pick_device(options.device);
@@ -224,7 +244,8 @@ Renderer::Renderer(const std::filesystem::path& path, const SwapOptions& options
                   "train the model again, or restore an earlier checkpoint");
     impl_->appearance = Appearance::parse(blob->second);
     if (impl_->appearance.layout().size_px != impl_->model.options.resolution_px)
-      throw Error(ErrorCode::kDamaged, path.string() + ": network and appearance model differ in size",
+      throw Error(ErrorCode::kDamaged,
+                  path.string() + ": network and appearance model differ in size",
                   "train the model again, or restore an earlier checkpoint");
   }
   auto precision = nets::pick_precision(options.precision, impl_->device);
@@ -238,7 +259,8 @@ int64_t Renderer::step() const { return impl_->model.step; }
 void Renderer::render(media::Frame& frame, const std::vector<Target>& targets) const {
   for (const Target& target : targets) {
     if (!finite(target.face.points))
-      throw Error(ErrorCode::kDamaged, "a stored face has impossible landmarks", "run `likeness extract` on this clip again");
+      throw Error(ErrorCode::kDamaged, "a stored face has impossible landmarks",
+                  "run `likeness extract` on this clip again");
     Layer layer = impl_->layer(frame, target.face);
     if (!layer.region.empty()) impl_->finish(frame, target, layer);
   }

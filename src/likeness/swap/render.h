@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One frame of a swap: a pure function of the frame, its stored face rows, the model and the options.
+// One frame of a swap: a pure function of the frame, its stored face rows, the model and the
+// options.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +15,7 @@ namespace likeness::swap {
 
 /// A face of the performer in this frame, with its motion for motion blur.
 struct Target {
-  face::Face face;       ///< smoothed row from the project
+  face::Face face;         ///< smoothed row from the project
   Point2 motion_px{0, 0};  ///< of the face from the previous frame to the next, halved
 };
 
@@ -26,7 +27,8 @@ class Renderer {
   ~Renderer();
   /// Replaces the faces in place. Pixels outside the masks keep their exact value.
   void render(media::Frame& frame, const std::vector<Target>& targets) const;
-  /// The generated face alone, as the network made it (size R x R), and its mask: for previews and masks.
+  /// The generated face alone, as the network made it (size R x R), and its mask: for previews and
+  /// masks.
   struct Generated {
     ImageF rgb, mask;
   };

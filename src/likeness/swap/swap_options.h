@@ -26,30 +26,52 @@ struct SwapOptions {
 template <typename V>
 void visit(SwapOptions& o, V&& f) {
   const OptionLevel kAdvanced = OptionLevel::kAdvanced;
-  f("opacity", o.opacity, OptionInfo{.help = "how much of the new face is laid over the old", .min = 0, .max = 1});
+  f("opacity", o.opacity,
+    OptionInfo{.help = "how much of the new face is laid over the old", .min = 0, .max = 1});
   f("shape", o.shape,
-    OptionInfo{.help = "how much of the identity's face shape is taken (mesh models)", .min = 0, .max = 1});
+    OptionInfo{.help = "how much of the identity's face shape is taken (mesh models)",
+               .min = 0,
+               .max = 1});
   f("relight", o.relight,
-    OptionInfo{.help = "how closely the light of the footage is followed (mesh models)", .min = 0, .max = 1});
+    OptionInfo{.help = "how closely the light of the footage is followed (mesh models)",
+               .min = 0,
+               .max = 1});
   f("color", o.color,
-    OptionInfo{.help = "colour match: tone = the performer's skin tone from training, none = the identity's own; "
+    OptionInfo{.help = "colour match: tone = the performer's skin tone from training, none = the "
+                       "identity's own; "
                        "rct, lct, mkl, idt, sot = match statistics of each frame",
                .choices = {"tone", "none", "rct", "linear", "lct", "mkl", "idt", "sot"}});
-  f("blend", o.blend, OptionInfo{.help = "how the edge is joined", .choices = {"alpha", "multiband", "poisson"}});
+  f("blend", o.blend,
+    OptionInfo{.help = "how the edge is joined", .choices = {"alpha", "multiband", "poisson"}});
   f("erode_pct", o.erode_pct,
-    OptionInfo{.help = "shrink the mask, of the face width (negative grows)", .unit = "%", .min = -20, .max = 40});
-  f("blur_pct", o.blur_pct, OptionInfo{.help = "soften the mask's edge, of the face width", .unit = "%", .min = 0, .max = 50});
-  f("learned_mask", o.learned_mask, OptionInfo{.help = "multiply by the network's own mask (crop models: df, liae)", .level = kAdvanced});
+    OptionInfo{.help = "shrink the mask, of the face width (negative grows)",
+               .unit = "%",
+               .min = -20,
+               .max = 40});
+  f("blur_pct", o.blur_pct,
+    OptionInfo{
+        .help = "soften the mask's edge, of the face width", .unit = "%", .min = 0, .max = 50});
+  f("learned_mask", o.learned_mask,
+    OptionInfo{.help = "multiply by the network's own mask (crop models: df, liae)",
+               .level = kAdvanced});
   f("occlusion", o.occlusion,
-    OptionInfo{.help = "keep what lies in front of the face (hands, hair): 0 off, 1 full", .min = 0, .max = 1});
-  f("keep_mouth", o.keep_mouth, OptionInfo{.help = "leave the performer's inner mouth", .min = 0, .max = 1});
+    OptionInfo{.help = "keep what lies in front of the face (hands, hair): 0 off, 1 full",
+               .min = 0,
+               .max = 1});
+  f("keep_mouth", o.keep_mouth,
+    OptionInfo{.help = "leave the performer's inner mouth", .min = 0, .max = 1});
   f("keep_eyes", o.keep_eyes, OptionInfo{.help = "leave the performer's eyes", .min = 0, .max = 1});
   f("sharpen", o.sharpen, OptionInfo{.help = "unsharp mask on the new face", .min = 0, .max = 3});
-  f("grain", o.grain, OptionInfo{.help = "share of the footage's grain added to the new face", .min = 0, .max = 2});
+  f("grain", o.grain,
+    OptionInfo{.help = "share of the footage's grain added to the new face", .min = 0, .max = 2});
   f("motion_blur", o.motion_blur,
-    OptionInfo{.help = "blur by the face's motion: share of the frame interval the shutter is open", .min = 0, .max = 1});
+    OptionInfo{.help = "blur by the face's motion: share of the frame interval the shutter is open",
+               .min = 0,
+               .max = 1});
   f("precision", o.precision,
-    OptionInfo{.help = "number type of the network", .choices = {"auto", "f32", "bf16"}, .level = kAdvanced});
+    OptionInfo{.help = "number type of the network",
+               .choices = {"auto", "f32", "bf16"},
+               .level = kAdvanced});
   f("device", o.device, OptionInfo{.help = "auto, cpu, cuda or cuda:1", .level = kAdvanced});
 }
 

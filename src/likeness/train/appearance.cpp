@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/train/appearance.h"
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cstring>
+
+#include <Eigen/Dense>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/video/tracking.hpp>
 
@@ -13,21 +14,22 @@
 namespace likeness::train {
 namespace {
 
+using Eigen::MatrixXd;
 using face::kMeshPoints;
 using face::Points;
-using Eigen::MatrixXd;
 
 constexpr int kTerms = 6;
 constexpr int kMaxComponents = 8;
 constexpr double kExpressionRidge = 5;
 constexpr int kRefineRounds = 2;
 
-/// Landmarks whose offsets from neutral say what the face does: lips, inner lips, lids, brows, chin, cheeks.
+/// Landmarks whose offsets from neutral say what the face does: lips, inner lips, lids, brows,
+/// chin, cheeks.
 const std::vector<int>& expression_points() {
   static const std::vector<int> points = {
-      61,  39,  37,  0,   267, 269, 291, 405, 314, 17,  84,  181, 78,  82,  13, 312, 308, 317, 14, 87,
-      33,  160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380, 70,  63,  105, 66, 55,  285, 296, 334,
-      293, 300, 152, 199, 50,  280, 205, 425};
+      61,  39,  37,  0,  267, 269, 291, 405, 314, 17,  84,  181, 78,  82,  13,  312,
+      308, 317, 14,  87, 33,  160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+      70,  63,  105, 66, 55,  285, 296, 334, 293, 300, 152, 199, 50,  280, 205, 425};
   return points;
 }
 int descriptor_size() { return static_cast<int>(expression_points().size()) * 3 + 2; }
@@ -41,8 +43,8 @@ float gap(const Shape& s, int a, int b) {
 }
 /// Six numbers that say how far a face is from rest, so that the neutral can be read off.
 std::array<double, 6> coarse_expression(const Shape& s) {
-  return {gap(s, 13, 14), gap(s, 61, 291), gap(s, 159, 145), gap(s, 386, 374),
-          s[105].y - s[159].y, s[334].y - s[386].y};
+  return {gap(s, 13, 14),   gap(s, 61, 291),     gap(s, 159, 145),
+          gap(s, 386, 374), s[105].y - s[159].y, s[334].y - s[386].y};
 }
 
 struct Posed {
@@ -97,7 +99,8 @@ NeutralShape fit_neutral(const std::vector<Posed>& faces) {
   NeutralShape out;
   for (int k = 0; k < kTerms; ++k)
     for (int v = 0; v < kMeshPoints; ++v)
-      out.coefficients[k][v] = {static_cast<float>(w(k, v * 3)), static_cast<float>(w(k, v * 3 + 1)),
+      out.coefficients[k][v] = {static_cast<float>(w(k, v * 3)),
+                                static_cast<float>(w(k, v * 3 + 1)),
                                 static_cast<float>(w(k, v * 3 + 2))};
   out.yaw_low = percentile(yaw, 0.01), out.yaw_high = percentile(yaw, 0.99);
   out.pitch_low = percentile(pitch, 0.01), out.pitch_high = percentile(pitch, 0.99);
@@ -105,7 +108,8 @@ NeutralShape fit_neutral(const std::vector<Posed>& faces) {
 }
 
 cv::Mat view(const ImageF& image) {
-  return cv::Mat(image.height, image.width, CV_32FC(image.channels), const_cast<float*>(image.data.data()));
+  return cv::Mat(image.height, image.width, CV_32FC(image.channels),
+                 const_cast<float*>(image.data.data()));
 }
 
 /// Weighted mean over samples.
@@ -129,7 +133,8 @@ void divide(ImageF& image, const ImageF& by) {
 }  // namespace
 
 Shape NeutralShape::at(float yaw_rad, float pitch_rad) const {
-  auto terms = pose_terms(std::clamp(yaw_rad, yaw_low, yaw_high), std::clamp(pitch_rad, pitch_low, pitch_high));
+  auto terms = pose_terms(std::clamp(yaw_rad, yaw_low, yaw_high),
+                          std::clamp(pitch_rad, pitch_low, pitch_high));
   Shape out{};
   for (int k = 0; k < kTerms; ++k)
     for (int v = 0; v < kMeshPoints; ++v) {
@@ -169,7 +174,8 @@ ImageF shading_of(const ImageF& texture, const ImageF& mean, const ImageF& visib
 
 void Appearance::build_layout() { layout_ = face::make_layout(layout_shape_, size_px_); }
 
-std::vector<float> Appearance::descriptor(const Points& points, const face::HeadPose& pose, int side) const {
+std::vector<float> Appearance::descriptor(const Points& points, const face::HeadPose& pose,
+                                          int side) const {
   auto canonical = face::canonical_from_image(points, pose);
   Shape rest = person_[side].neutral.at(pose.yaw_rad, pose.pitch_rad);
   std::vector<float> d;
@@ -199,7 +205,8 @@ ImageF Appearance::predict(const std::vector<float>& d, int side) const {
   return out;
 }
 
-Appearance::Analysis Appearance::analyse(const ImageF& image, const Points& points, int side) const {
+Appearance::Analysis Appearance::analyse(const ImageF& image, const Points& points,
+                                         int side) const {
   Analysis out;
   out.pose = face::solve_pose(points);
   out.descriptor = descriptor(points, out.pose, side);
@@ -227,8 +234,10 @@ Points Appearance::identity_points(const Points& performer_points) const {
 namespace {
 
 /// Principal components of the descriptors, then ridge regression of the textures on them.
-ExpressionModel fit_expression(const std::vector<std::vector<float>>& descriptors, const std::vector<ImageF>& textures,
-                               const std::vector<ImageF>& visible, const ImageF& mean, ImageF* mean_shift) {
+ExpressionModel fit_expression(const std::vector<std::vector<float>>& descriptors,
+                               const std::vector<ImageF>& textures,
+                               const std::vector<ImageF>& visible, const ImageF& mean,
+                               ImageF* mean_shift) {
   int n = static_cast<int>(descriptors.size()), size = static_cast<int>(descriptors[0].size());
   ExpressionModel m;
   m.components = std::min(kMaxComponents, std::max(1, n / 8));
@@ -257,7 +266,8 @@ ExpressionModel fit_expression(const std::vector<std::vector<float>>& descriptor
   m.modes.assign(m.components, ImageF(mean.width, mean.height, 3));
   *mean_shift = ImageF(mean.width, mean.height, 3);
   parallel_for(0, mean.height, [&](int y) {
-    size_t begin = static_cast<size_t>(y) * mean.width * 3, count = static_cast<size_t>(mean.width) * 3;
+    size_t begin = static_cast<size_t>(y) * mean.width * 3,
+           count = static_cast<size_t>(mean.width) * 3;
     for (int i = 0; i < n; ++i) {
       const float* t = textures[i].data.data() + begin;
       const float* v = visible[i].data.data() + begin / 3;
@@ -280,7 +290,8 @@ void Appearance::learn_shapes(const std::vector<Points> points[2]) {
   std::vector<Posed> poses[2];
   for (int side = 0; side < 2; ++side) {
     poses[side].resize(points[side].size());
-    parallel_for(0, static_cast<int>(points[side].size()), [&](int i) { poses[side][i] = posed(points[side][i]); });
+    parallel_for(0, static_cast<int>(points[side].size()),
+                 [&](int i) { poses[side][i] = posed(points[side][i]); });
     person_[side].neutral = fit_neutral(poses[side]);
   }
   if (layout_.size_px == 0) {
@@ -292,16 +303,19 @@ void Appearance::learn_shapes(const std::vector<Points> points[2]) {
     open.resize(std::max<size_t>(1, open.size() / 10));
     for (auto& [width, shape] : open)
       for (int v = 0; v < kMeshPoints; ++v)
-        layout_shape_[v] = layout_shape_[v] + Point2{(*shape)[v].x, -(*shape)[v].y} * (1.0f / open.size());
+        layout_shape_[v] =
+            layout_shape_[v] + Point2{(*shape)[v].x, -(*shape)[v].y} * (1.0f / open.size());
     build_layout();
   }
-  // Scale and translation of the identity's inner face (brows, eyes, nose, mouth) onto the performer's.
+  // Scale and translation of the identity's inner face (brows, eyes, nose, mouth) onto the
+  // performer's.
   Shape from = person_[0].neutral.at(0, 0), to = person_[1].neutral.at(0, 0);
   std::vector<int> inner = expression_points();
   for (int i : {168, 197, 5, 4, 75, 97, 2, 326, 305}) inner.push_back(i);
   auto vector = [](const Point3& p) { return Eigen::Vector3d(p.x, p.y, p.z); };
   Eigen::Vector3d mean_from(0, 0, 0), mean_to(0, 0, 0);
-  for (int i : inner) mean_from += vector(from[i]) / inner.size(), mean_to += vector(to[i]) / inner.size();
+  for (int i : inner)
+    mean_from += vector(from[i]) / inner.size(), mean_to += vector(to[i]) / inner.size();
   double cross = 0, own = 1e-9;
   for (int i : inner) {
     Eigen::Vector3d f = vector(from[i]) - mean_from;
@@ -315,8 +329,8 @@ void Appearance::learn_shapes(const std::vector<Points> points[2]) {
 }
 
 void Appearance::learn_textures(int side, const std::vector<Points>& points,
-                                const std::function<Image8(int, size_t)>& image, Unwrapped& u, Progress& progress,
-                                const Cancel& cancel) {
+                                const std::function<Image8(int, size_t)>& image, Unwrapped& u,
+                                Progress& progress, const Cancel& cancel) {
   int n = static_cast<int>(points.size());
   u.texture.resize(n), u.visible.resize(n), u.base.resize(n);
   std::vector<std::vector<float>> descriptors(n);
@@ -338,7 +352,9 @@ void Appearance::learn_textures(int side, const std::vector<Points>& points,
     });
     person.mean = mean_texture(normalised, u.visible);
   }
-  parallel_for(0, n, [&](int i) { divide(u.texture[i], shading_of(u.texture[i], person.mean, u.visible[i])); });
+  parallel_for(0, n, [&](int i) {
+    divide(u.texture[i], shading_of(u.texture[i], person.mean, u.visible[i]));
+  });
   normalised.clear();
   ImageF shift;
   person.expression = fit_expression(descriptors, u.texture, u.visible, person.mean, &shift);
@@ -352,10 +368,13 @@ Points Appearance::refine(const ImageF& image, const Points& points, int side) c
   int size = size_px_;
   cv::Mat from(size, size, CV_8U), to(size, size, CV_8U), flow;
   auto luma = [](const float* c) { return 0.299f * c[0] + 0.587f * c[1] + 0.114f * c[2]; };
-  auto byte = [](float v) { return static_cast<uint8_t>(std::clamp(v * 255.0f + 0.5f, 0.0f, 255.0f)); };
+  auto byte = [](float v) {
+    return static_cast<uint8_t>(std::clamp(v * 255.0f + 0.5f, 0.0f, 255.0f));
+  };
   for (int y = 0; y < size; ++y)
     for (int x = 0; x < size; ++x) {
-      float e = luma(&expected.at(x, y)), t = luma(&seen.texture.at(x, y)), v = seen.visible.at(x, y);
+      float e = luma(&expected.at(x, y)), t = luma(&seen.texture.at(x, y)),
+            v = seen.visible.at(x, y);
       from.at<uint8_t>(y, x) = byte(e);
       to.at<uint8_t>(y, x) = byte(v * t + (1 - v) * e);
     }
@@ -374,9 +393,11 @@ Points Appearance::refine(const ImageF& image, const Points& points, int side) c
   face::WarpPoints mesh = face::with_ring(points, layout_.ring);
   Point2 centre{size / 2.0f, size / 2.0f};
   for (int v = 0; v < kMeshPoints; ++v) {
-    // A little towards the middle, so that vertices on the oval find a triangle on either side of them.
+    // A little towards the middle, so that vertices on the oval find a triangle on either side of
+    // them.
     Point2 at = centre + (layout_.position_px[v] - centre) * 0.97f;
-    int x = std::clamp(static_cast<int>(at.x), 0, size - 1), y = std::clamp(static_cast<int>(at.y), 0, size - 1);
+    int x = std::clamp(static_cast<int>(at.x), 0, size - 1),
+        y = std::clamp(static_cast<int>(at.y), 0, size - 1);
     int index = layout_.triangle[static_cast<size_t>(y) * size + x];
     if (index < 0) continue;
     cv::Vec2f f = weighted.at<cv::Vec2f>(y, x) / (weight.at<float>(y, x) + 0.05f);
@@ -384,7 +405,8 @@ Points Appearance::refine(const ImageF& image, const Points& points, int side) c
     if (length > limit) f *= limit / length;
     f *= seen.visible.at(x, y);
     const auto& t = triangles[index];
-    Point2 a = layout_.position_px[t[0]], ab = layout_.position_px[t[1]] - a, ac = layout_.position_px[t[2]] - a;
+    Point2 a = layout_.position_px[t[0]], ab = layout_.position_px[t[1]] - a,
+           ac = layout_.position_px[t[2]] - a;
     float area = ab.x * ac.y - ac.x * ab.y;
     if (std::fabs(area) < 1e-6f) continue;
     float wb = (f[0] * ac.y - ac.x * f[1]) / area, wc = (ab.x * f[1] - f[0] * ab.y) / area;
@@ -397,8 +419,8 @@ Points Appearance::refine(const ImageF& image, const Points& points, int side) c
 }
 
 Appearance Appearance::learn(const std::vector<Points> points[2],
-                             const std::function<Image8(int, size_t)>& image, int size_px, Unwrapped unwrapped[2],
-                             Progress& progress, const Cancel& cancel) {
+                             const std::function<Image8(int, size_t)>& image, int size_px,
+                             Unwrapped unwrapped[2], Progress& progress, const Cancel& cancel) {
   for (int side = 0; side < 2; ++side)
     if (points[side].size() < 8)
       throw Error(ErrorCode::kNoFace,
@@ -417,7 +439,8 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
     for (int side = 0; round < kRefineRounds && side < 2; ++side)
       parallel_for(0, static_cast<int>(moved[side].size()), [&](int i) {
         cancel.check();
-        moved[side][i] = a.refine(to_float(image(side, static_cast<size_t>(i))), moved[side][i], side);
+        moved[side][i] =
+            a.refine(to_float(image(side, static_cast<size_t>(i))), moved[side][i], side);
         progress.advance();
       });
   }
@@ -426,7 +449,8 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
     std::vector<float> ratios;
     for (size_t p = 0; p < a.layout_.coverage.data.size(); ++p)
       if (a.layout_.coverage.data[p] > 0.9f)
-        ratios.push_back(a.person_[1].mean.data[p * 3 + k] / std::max(a.person_[0].mean.data[p * 3 + k], 0.02f));
+        ratios.push_back(a.person_[1].mean.data[p * 3 + k] /
+                         std::max(a.person_[0].mean.data[p * 3 + k], 0.02f));
     a.tone_[k] = std::clamp(percentile(ratios, 0.5), 0.2f, 5.0f);
   }
   return a;
@@ -489,7 +513,8 @@ class Archive {
 
 void archive(Archive& io, PersonModel& p, int size_px) {
   for (auto& shape : p.neutral.coefficients) io.floats(&shape[0].x, kMeshPoints * 3);
-  for (float* v : {&p.neutral.yaw_low, &p.neutral.yaw_high, &p.neutral.pitch_low, &p.neutral.pitch_high})
+  for (float* v :
+       {&p.neutral.yaw_low, &p.neutral.yaw_high, &p.neutral.pitch_low, &p.neutral.pitch_high})
     io.floats(v, 1);
   io.image(p.mean, size_px);
   ExpressionModel& m = p.expression;

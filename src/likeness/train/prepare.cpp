@@ -2,6 +2,7 @@
 #include "likeness/train/prepare.h"
 
 #include <algorithm>
+
 #include <opencv2/imgproc.hpp>
 
 #include "likeness/base/error.h"
@@ -18,10 +19,13 @@ std::vector<size_t> choose(const faceset::Faceset& set, int max_faces, const cha
   for (size_t i = 0; i < set.items().size(); ++i)
     if (!set.items()[i].excluded) rows.push_back(i);
   if (rows.size() < 8)
-    throw Error(ErrorCode::kNoFace,
-                std::string("the ") + who + " has " + std::to_string(rows.size()) + " faces; training needs at least 8",
-                "extract more footage of this person, or undo some filtering with `likeness faceset`");
-  if (max_faces > 0 && rows.size() > static_cast<size_t>(max_faces)) rows = faceset::best(set, rows, max_faces);
+    throw Error(
+        ErrorCode::kNoFace,
+        std::string("the ") + who + " has " + std::to_string(rows.size()) +
+            " faces; training needs at least 8",
+        "extract more footage of this person, or undo some filtering with `likeness faceset`");
+  if (max_faces > 0 && rows.size() > static_cast<size_t>(max_faces))
+    rows = faceset::best(set, rows, max_faces);
   std::sort(rows.begin(), rows.end());
   return rows;
 }
@@ -43,35 +47,40 @@ torch::Tensor bytes_tensor(int64_t n, int channels, int size) {
 }
 
 /// HWC float [0,1] into row `index` of an N x C x R x R uint8 tensor; value * scale + offset.
-void put(torch::Tensor& tensor, int64_t index, const ImageF& image, float scale = 1, float offset = 0) {
+void put(torch::Tensor& tensor, int64_t index, const ImageF& image, float scale = 1,
+         float offset = 0) {
   int64_t plane = static_cast<int64_t>(image.width) * image.height;
   uint8_t* out = tensor.data_ptr<uint8_t>() + index * plane * image.channels;
   for (int64_t p = 0; p < plane; ++p)
     for (int k = 0; k < image.channels; ++k)
       out[k * plane + p] = static_cast<uint8_t>(
-          std::clamp(image.data[p * image.channels + k] * scale + offset, 0.0f, 1.0f) * 255.0f + 0.5f);
+          std::clamp(image.data[p * image.channels + k] * scale + offset, 0.0f, 1.0f) * 255.0f +
+          0.5f);
 }
 
-void prepare_mesh(const faceset::Faceset* sets[2], const std::vector<size_t> rows[2], int size, Prepared& out,
-                  Progress& progress, const Cancel& cancel) {
+void prepare_mesh(const faceset::Faceset* sets[2], const std::vector<size_t> rows[2], int size,
+                  Prepared& out, Progress& progress, const Cancel& cancel) {
   std::vector<face::Points> points[2];
   for (int side = 0; side < 2; ++side)
     for (size_t i : rows[side]) points[side].push_back(sets[side]->items()[i].points);
   Appearance::Unwrapped unwrapped[2];
   Appearance appearance = Appearance::learn(
-      points, [&](int side, size_t i) { return sets[side]->image(rows[side][i]); }, size, unwrapped, progress, cancel);
+      points, [&](int side, size_t i) { return sets[side]->image(rows[side][i]); }, size, unwrapped,
+      progress, cancel);
   for (int side = 0; side < 2; ++side) {
     auto& u = unwrapped[side];
     auto& s = out.data.side[side];
     auto n = static_cast<int64_t>(rows[side].size());
-    s.images = bytes_tensor(n, 3, size), s.targets = bytes_tensor(n, 3, size), s.base = bytes_tensor(n, 3, size);
+    s.images = bytes_tensor(n, 3, size), s.targets = bytes_tensor(n, 3, size),
+    s.base = bytes_tensor(n, 3, size);
     s.masks = bytes_tensor(n, 1, size), s.priority = bytes_tensor(n, 1, size);
     const ImageF& mean = appearance.person(side).mean;
     const face::MeshLayout& layout = appearance.layout();
     parallel_for(0, static_cast<int>(n), [&](int i) {
       ImageF &texture = u.texture[i], &visible = u.visible[i];
       // What is not seen is not a deviation: fill it with the prediction.
-      ImageF deviation(size, size, 3), target(size, size, 3), mask(size, size, 1), priority(size, size, 1);
+      ImageF deviation(size, size, 3), target(size, size, 3), mask(size, size, 1),
+          priority(size, size, 1);
       for (size_t p = 0; p < visible.data.size(); ++p) {
         float v = visible.data[p];
         for (int k = 0; k < 3; ++k) {
@@ -106,8 +115,8 @@ ImageF polygons(int size, const std::vector<std::vector<Point2>>& outlines) {
   return out;
 }
 
-void prepare_crops(const faceset::Faceset* sets[2], const std::vector<size_t> rows[2], int size, Prepared& out,
-                   Progress& progress, const Cancel& cancel) {
+void prepare_crops(const faceset::Faceset* sets[2], const std::vector<size_t> rows[2], int size,
+                   Prepared& out, Progress& progress, const Cancel& cancel) {
   if (sets[0]->crop_type() != sets[1]->crop_type())
     throw Error(ErrorCode::kUsage, "the two facesets have different crop types",
                 "extract both with the same --crop-type");
@@ -122,7 +131,8 @@ void prepare_crops(const faceset::Faceset* sets[2], const std::vector<size_t> ro
       const faceset::Item& item = sets[side]->items()[rows[side][i]];
       Image8 crop = sets[side]->image(rows[side][i]);
       cv::Mat from(crop.height, crop.width, CV_8UC3, crop.data.data()), to;
-      cv::resize(from, to, {size, size}, 0, 0, size < crop.width ? cv::INTER_AREA : cv::INTER_CUBIC);
+      cv::resize(from, to, {size, size}, 0, 0,
+                 size < crop.width ? cv::INTER_AREA : cv::INTER_CUBIC);
       ImageF image(size, size, 3);
       for (int y = 0; y < size; ++y)
         for (int x = 0; x < size * 3; ++x) image.row(y)[x] = to.ptr<uint8_t>(y)[x] / 255.0f;
@@ -134,9 +144,10 @@ void prepare_crops(const faceset::Faceset* sets[2], const std::vector<size_t> ro
       };
       put(s.images, i, image);
       put(s.masks, i, polygons(size, {outline(face::face_oval())}));
-      put(s.priority, i, polygons(size, {outline(face::part_outline(face::Part::kLeftEye)),
-                                         outline(face::part_outline(face::Part::kRightEye)),
-                                         outline(face::part_outline(face::Part::kLips))}));
+      put(s.priority, i,
+          polygons(size, {outline(face::part_outline(face::Part::kLeftEye)),
+                          outline(face::part_outline(face::Part::kRightEye)),
+                          outline(face::part_outline(face::Part::kLips))}));
       progress.advance();
     });
     s.targets = s.images;
@@ -146,10 +157,12 @@ void prepare_crops(const faceset::Faceset* sets[2], const std::vector<size_t> ro
 
 }  // namespace
 
-Prepared prepare(const faceset::Faceset& identity, const faceset::Faceset& performer, const TrainOptions& options,
-                 int max_faces, Progress& progress, const Cancel& cancel) {
+Prepared prepare(const faceset::Faceset& identity, const faceset::Faceset& performer,
+                 const TrainOptions& options, int max_faces, Progress& progress,
+                 const Cancel& cancel) {
   const faceset::Faceset* sets[2] = {&identity, &performer};
-  std::vector<size_t> rows[2] = {choose(identity, max_faces, "identity"), choose(performer, max_faces, "performer")};
+  std::vector<size_t> rows[2] = {choose(identity, max_faces, "identity"),
+                                 choose(performer, max_faces, "performer")};
   Prepared out;
   bool mesh = options.net.family == "fast";
   if (mesh)

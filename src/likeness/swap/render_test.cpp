@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// The appearance model and the renderer on the built-in performers, with a network of a few steps.
+#include "likeness/swap/render.h"
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include "likeness/base/error.h"
+#include "likeness/compose/compose.h"
+#include "likeness/face/analyse.h"
+#include "likeness/face/geometry.h"
+#include "likeness/faceset/faceset.h"
+#include "likeness/media/video.h"
+#include "likeness/swap/occlusion.h"
+#include "likeness/train/appearance.h"
+#include "likeness/train/prepare.h"
+
+namespace likeness::swap {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kPerformers = fs::path(LIKENESS_SOURCE_DIR) / "assets" / "performers";
+
+struct Shot {
+  media::Frame frame;
+  face::Face face;
+};
+
+/// Every `step`-th frame of a clip with its face.
+std::vector<Shot> shots(const face::FaceNets& nets, const std::string& clip, int step, int count) {
+  std::vector<Shot> out;
+  media::VideoReader reader(kPerformers / clip);
+  while (auto frame = reader.next()) {
+    if (frame->index % step != 0) continue;
+    Image8 rgb = frame->rgb8();
+    auto found = nets.detect(rgb);
+    if (found.empty()) continue;
+    face::Face f = nets.mesh(rgb, face::FaceNets::crop_of(found[0]), false);
+    f = nets.mesh(rgb, face::FaceNets::crop_of(f.points), false);
+    out.push_back({*frame, f});
+    if (static_cast<int>(out.size()) == count) break;
+  }
+  return out;
+}
+
+/// Shared by all tests: two facesets, a model of a few steps, one frame to swap.
+struct World {
+  fs::path folder;
+  std::vector<Shot> identity, performer;
+  std::string skip;
+
+  static World& get() {
+    static World world;
+    return world;
+  }
+
+ private:
+  World() {
+    try {
+      build();
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kMissing && e.code() != ErrorCode::kNotFound) throw;
+      skip = e.what();
+    }
+  }
+  ~World() { fs::remove_all(folder); }
+
+  void pack(const std::vector<Shot>& list, const fs::path& path) {
+    faceset::FacesetWriter writer(path, face::CropType::kWhole, 192);
+    for (const Shot& s : list) {
+      faceset::Item item;
+      item.frame = s.frame.index;
+      item.id = faceset::item_id(path.string(), s.frame.index, 0);
+      item.crop_from_image = face::crop_from_image(s.face.points, face::CropType::kWhole, 192);
+      for (int i = 0; i < face::kPoints; ++i) {
+        Point2 p = item.crop_from_image({s.face.points[i].x, s.face.points[i].y});
+        item.points[i] = {p.x, p.y, s.face.points[i].z * item.crop_from_image.scale()};
+      }
+      writer.add(item, to_uint8(compose::warp_affine(s.frame.rgb_float(), item.crop_from_image, 192,
+                                                     192)));
+    }
+    writer.finish();
+  }
+
+  void build() {
+    face::FaceNets nets;
+    identity = shots(nets, "ben-train.mp4", 15, 36);
+    performer = shots(nets, "ava-train.mp4", 15, 36);
+    folder = fs::temp_directory_path() / ("likeness-swap-" + std::to_string(::getpid()));
+    fs::create_directories(folder);
+    pack(identity, folder / "ben.faces");
+    pack(performer, folder / "ava.faces");
+    auto ben = faceset::Faceset::open(folder / "ben.faces");
+    auto ava = faceset::Faceset::open(folder / "ava.faces");
+    for (const char* family : {"fast", "df"}) {
+      train::TrainOptions options;
+      options.net.family = family;
+      options.net.resolution_px = 96;
+      options.net.ae_dims = options.net.e_dims = options.net.d_dims = 16;
+      options.net.d_mask_dims = 8;
+      options.batch = 2;
+      options.steps = 3;
+      options.preview_every_s = options.evaluate_every_s = 0;
+      Progress progress;
+      Cancel cancel;
+      auto prepared = train::prepare(ben, ava, options, 100, progress, cancel);
+      train::Trainer trainer(options, std::move(prepared.data), folder / family, prepared.extras);
+      trainer.run(progress, cancel);
+      trainer.export_model(folder / (std::string(family) + ".safetensors"));
+    }
+  }
+};
+
+class Render : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    if (!World::get().skip.empty()) GTEST_SKIP() << World::get().skip;
+  }
+  fs::path model() { return World::get().folder / (std::string(GetParam()) + ".safetensors"); }
+};
+
+TEST_P(Render, ChangesTheFaceAndNothingElse) {
+  const Shot& shot = World::get().performer[5];
+  SwapOptions options;
+  options.learned_mask = false;  // three steps teach a mask nothing
+  Renderer renderer(model(), options);
+  media::Frame out = shot.frame;
+  renderer.render(out, {{shot.face, {}}});
+  Image8 before = shot.frame.rgb8(), after = out.rgb8();
+  int changed = 0, outside = 0;
+  Rect box = clip_rect(shot.face.box, 0.3f * shot.face.box.width(), before.width, before.height);
+  for (int y = 0; y < before.height; ++y)
+    for (int x = 0; x < before.width; ++x)
+      if (std::abs(before.at(x, y) - after.at(x, y)) > 2) {
+        ++changed;
+        outside += x < box.x0 || x >= box.x1 || y < box.y0 || y >= box.y1;
+      }
+  EXPECT_GT(changed, 2000);
+  EXPECT_EQ(outside, 0);
+}
+
+TEST_P(Render, IsAPureFunction) {
+  const Shot& shot = World::get().performer[7];
+  Renderer first(model(), {}), second(model(), {});
+  media::Frame a = shot.frame, b = shot.frame, other = World::get().performer[8].frame;
+  first.render(a, {{shot.face, {}}});
+  second.render(other, {{World::get().performer[8].face, {}}});
+  second.render(b, {{shot.face, {}}});
+  EXPECT_EQ(a.rgb8().data, b.rgb8().data);
+}
+
+TEST_P(Render, OpacityZeroIsTheInput) {
+  const Shot& shot = World::get().performer[3];
+  SwapOptions options;
+  options.opacity = 0;
+  for (const char* blend : {"alpha", "multiband", "poisson"}) {
+    options.blend = blend;
+    Renderer renderer(model(), options);
+    media::Frame out = shot.frame;
+    renderer.render(out, {{shot.face, {}}});
+    EXPECT_EQ(out.rgb8().data, shot.frame.rgb8().data) << blend;
+  }
+}
+
+TEST_P(Render, EveryOptionWorks) {
+  const Shot& shot = World::get().performer[3];
+  Image8 before = shot.frame.rgb8();
+  nlohmann::json variants = nlohmann::json::parse(R"([
+    {"color":"rct"},{"color":"linear"},{"color":"lct"},{"color":"mkl"},{"color":"idt"},{"color":"sot"},
+    {"color":"none"},{"blend":"poisson"},{"blend":"multiband"},{"occlusion":1},{"keep_mouth":1,"keep_eyes":1},
+    {"sharpen":1,"grain":1,"motion_blur":0.5},{"shape":0,"relight":0},{"erode_pct":10,"blur_pct":10}])");
+  for (const auto& variant : variants) {
+    SwapOptions options;
+    options.learned_mask = false;
+    options_from_json(options, variant);
+    Renderer renderer(model(), options);
+    media::Frame out = shot.frame;
+    renderer.render(out, {{shot.face, {4, 2}}});
+    Image8 after = out.rgb8();
+    EXPECT_NE(after.data, before.data) << variant;
+  }
+}
+
+TEST_P(Render, FaceAtTheBorderAndOutsideDoesNotHurt) {
+  const Shot& shot = World::get().performer[3];
+  Renderer renderer(model(), {});
+  for (float dx : {-200.0f, 180.0f, 1000.0f}) {
+    face::Face f = shot.face;
+    for (auto& p : f.points) p.x += dx;
+    media::Frame out = shot.frame;
+    EXPECT_NO_THROW(renderer.render(out, {{f, {}}})) << dx;
+  }
+  face::Face broken = shot.face;
+  broken.points[5].x = std::nanf("");
+  media::Frame out = shot.frame;
+  EXPECT_THROW(renderer.render(out, {{broken, {}}}), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Render, testing::Values("fast", "df"));
+
+class AppearanceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!World::get().skip.empty()) GTEST_SKIP() << World::get().skip;
+  }
+  static train::Appearance learn(const std::vector<Shot>& a, const std::vector<Shot>& b) {
+    const std::vector<Shot>* sides[2] = {&a, &b};
+    std::vector<face::Points> points[2];
+    for (int s = 0; s < 2; ++s)
+      for (const Shot& shot : *sides[s]) points[s].push_back(shot.face.points);
+    train::Appearance::Unwrapped unwrapped[2];
+    Progress progress;
+    Cancel cancel;
+    return train::Appearance::learn(
+        points, [&](int s, size_t i) { return (*sides[s])[i].frame.rgb8(); }, 96, unwrapped,
+        progress, cancel);
+  }
+};
+
+TEST_F(AppearanceTest, TheSamePersonOnBothSidesKeepsTheShapeAndTone) {
+  const auto& ben = World::get().identity;
+  train::Appearance a = learn(ben, ben);
+  for (int k = 0; k < 3; ++k) EXPECT_NEAR(a.tone()[k], 1, 1e-3);
+  for (size_t i = 0; i < ben.size(); i += 7) {
+    face::Points same = a.identity_points(ben[i].face.points);
+    for (int v = 0; v < face::kMeshPoints; v += 13) {
+      EXPECT_NEAR(same[v].x, ben[i].face.points[v].x, 0.05);
+      EXPECT_NEAR(same[v].y, ben[i].face.points[v].y, 0.05);
+    }
+  }
+}
+
+TEST_F(AppearanceTest, RegistrationBringsFacesNearerToTheModel) {
+  const auto& ben = World::get().identity;
+  train::Appearance a = learn(ben, World::get().performer);
+  double before = 0, after = 0;
+  for (size_t i = 0; i < ben.size(); i += 5) {
+    ImageF image = ben[i].frame.rgb_float();
+    auto residual = [&](const face::Points& points) {
+      auto seen = a.analyse(image, points, 0);
+      ImageF expected = a.predict(seen.descriptor, 0);
+      double sum = 0, weight = 0;
+      for (size_t p = 0; p < seen.visible.data.size(); ++p)
+        for (int k = 0; k < 3; ++k) {
+          double d = seen.texture.data[p * 3 + k] - expected.data[p * 3 + k];
+          sum += seen.visible.data[p] * d * d;
+          weight += seen.visible.data[p];
+        }
+      return sum / weight;
+    };
+    before += residual(ben[i].face.points);
+    after += residual(a.refine(image, ben[i].face.points, 0));
+  }
+  EXPECT_LT(after, 0.9 * before);
+}
+
+TEST_F(AppearanceTest, BytesRoundTripAndDamageIsTold) {
+  train::Appearance a = learn(World::get().identity, World::get().performer);
+  std::string bytes = a.serialise();
+  train::Appearance b = train::Appearance::parse(bytes);
+  const Shot& shot = World::get().performer[4];
+  auto x = a.analyse(shot.frame.rgb_float(), shot.face.points, 1);
+  auto y = b.analyse(shot.frame.rgb_float(), shot.face.points, 1);
+  EXPECT_EQ(x.texture.data, y.texture.data);
+  EXPECT_EQ(a.predict(x.descriptor, 0).data, b.predict(y.descriptor, 0).data);
+  for (size_t cut : {size_t{0}, size_t{7}, size_t{12}, bytes.size() / 2, bytes.size() - 1})
+    EXPECT_THROW(train::Appearance::parse(bytes.substr(0, cut)), Error) << cut;
+  EXPECT_THROW(train::Appearance::parse(bytes + "x"), Error);
+}
+
+TEST_F(AppearanceTest, TooFewFacesIsAClearError) {
+  std::vector<Shot> few(World::get().identity.begin(), World::get().identity.begin() + 3);
+  try {
+    learn(few, World::get().performer);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kNoFace);
+  }
+}
+
+TEST(Occluders, FindsAHandSizedPatchAndNothingElse) {
+  ImageF expected(96, 96, 3, 0.6f), seen = expected, visible(96, 96, 1, 1.0f);
+  for (float v : occluders(seen, expected, visible).data) ASSERT_EQ(v, 0);
+  for (int y = 40; y < 70; ++y)
+    for (int x = 30; x < 60; ++x)
+      for (int k = 0; k < 3; ++k) seen.at(x, y, k) = 0.2f;
+  ImageF mask = occluders(seen, expected, visible);
+  EXPECT_GT(mask.at(45, 55), 0.95f);
+  EXPECT_LT(mask.at(45, 15), 0.01f);
+  EXPECT_LT(mask.at(85, 55), 0.01f);
+}
+
+}  // namespace
+}  // namespace likeness::swap
