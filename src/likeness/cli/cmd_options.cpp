@@ -6,7 +6,10 @@
 #include "likeness/cli/option_flags.h"
 #include "likeness/cli/session.h"
 #include "likeness/faceset/faceset_options.h"
+#include "likeness/tasks/evaluate_task.h"
 #include "likeness/tasks/extract.h"
+#include "likeness/tasks/swap.h"
+#include "likeness/tasks/train.h"
 
 namespace likeness::cli {
 namespace {
@@ -43,8 +46,9 @@ nlohmann::json explain(const Args& a, const project::Project* p) {
 using Explain = nlohmann::json (*)(const Args&, const project::Project*);
 const std::vector<std::pair<std::string, Explain>>& known_tasks() {
   static const std::vector<std::pair<std::string, Explain>> all = {
-      {"extract", explain<tasks::ExtractOptions>},
-      {"filter", explain<faceset::Filter>},
+      {"extract", explain<tasks::ExtractOptions>},       {"filter", explain<faceset::Filter>},
+      {"train", explain<tasks::TrainTaskOptions>},       {"swap", explain<tasks::SwapTaskOptions>},
+      {"evaluate", explain<tasks::EvaluateTaskOptions>},
   };
   return all;
 }

@@ -21,8 +21,10 @@ std::vector<TrackChoice::Person> find_people(const std::vector<project::TrackRow
     if (!has_embedding(rows[i])) continue;
     face::Track t;
     t.id = static_cast<int>(i);
-    t.first = rows[i].first;
-    t.last = rows[i].last;
+    // Tracks of one clip that overlap in time are different people; those of two clips may not be.
+    const FrameIndex clip_start = rows[i].media * (FrameIndex{1} << 40);
+    t.first = clip_start + rows[i].first;
+    t.last = clip_start + rows[i].last;
     t.embedding = rows[i].embedding;
     t.embeddings = 1;
     tracks.push_back(t);

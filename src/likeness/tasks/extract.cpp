@@ -220,7 +220,8 @@ void ExtractTask::crop(const Chunk& chunk, const fs::path& out, Run& run) {
   const auto row = run.project.media_by_hash(file.hash);
   LIKENESS_REQUIRE(row.has_value());
   std::set<int> tracks;
-  for (const auto& k : read_json(run.work / "choice.json").at("keep"))
+  const nlohmann::json choice = read_json(run.work / "choice.json");
+  for (const auto& k : choice.at("keep"))
     if (k.at(0) == row->id) tracks.insert(k.at(1).get<int>());
   std::multimap<FrameIndex, face::Face> wanted;
   for (auto& f : run.project.faces(row->id, begin, end))

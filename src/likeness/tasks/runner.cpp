@@ -128,7 +128,8 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
     remove_leftovers(work);
     Run run{project, progress, cancel, grant, work};
     JobResult done = run_job(task, run, inputs, job);
-    project.end_job(job, "done", done.report);
+    // A task that can stop early and still give something whole (training) ends so.
+    project.end_job(job, cancel.requested() ? "cancelled" : "done", done.report);
     return done;
   } catch (const Error& e) {
     fail(e.code() == ErrorCode::kCancelled ? "cancelled" : "failed",

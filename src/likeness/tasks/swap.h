@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model laid over a performance: analyse the footage, choose the performer's tracks, render fixed
+// segments, join them with the sound.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string_view>
+
+#include "likeness/media/writer_options.h"
+#include "likeness/swap/swap_options.h"
+#include "likeness/tasks/model_info.h"
+#include "likeness/tasks/task.h"
+
+namespace likeness::swap {
+class Renderer;
+}
+
+namespace likeness::tasks {
+
+struct SwapTaskOptions {
+  swap::SwapOptions swap;
+  media::WriterOptions writer;
+  int chunk_frames = 240;
+  bool any_face = false;
+  /// x264 and x265 give other bits with other thread counts: a fixed one keeps the output the same
+  /// everywhere.
+  SwapTaskOptions() { writer.threads = 4; }
+};
+template <typename V>
+void visit(SwapTaskOptions& o, V&& f) {
+  visit(o.swap, f);
+  visit(o.writer, [&](const char* name, auto& value, const OptionInfo& info) {
+    f(std::string_view(name) == "preset"    ? "encoder_preset"
+      : std::string_view(name) == "threads" ? "encoder_threads"
+                                            : name,
+      value, info);
+  });
+  f("chunk_frames", o.chunk_frames,
+    OptionInfo{.help = "frames per segment: what a kill costs at most",
+               .unit = "frames",
+               .min = 1,
+               .max = 100000,
+               .level = OptionLevel::kAdvanced});
+  f("any_face", o.any_face, OptionInfo{.help = "change every face, whoever it is"});
+}
+
+class SwapTask : public Task {
+ public:
+  /// `map`: who gets which model: key = subject, track number or "*"; value = model. `model` alone
+  /// means its performer. Throws kNotFound, kUsage.
+  SwapTask(const project::Project& project, std::filesystem::path target, std::filesystem::path out,
+           const std::string& model, const std::map<std::string, std::string>& map,
+           SwapTaskOptions options);
+  std::string name() const override { return "swap"; }
+  nlohmann::json options() const override;
+  trust::Request request() const override;
+  std::vector<trust::Input> inputs(project::Project& project) const override;
+  std::vector<std::string> locks() const override;
+  std::vector<Chunk> plan(Run& run) override;
+  void run(const Chunk& chunk, const std::filesystem::path& out, Run& run) override;
+  Result join(const std::vector<std::filesystem::path>& parts, Run& run) override;
+
+ private:
+  struct Entry {
+    std::string who;  ///< subject, track number or "*"
+    ModelInfo model;
+  };
+  void choose(const std::filesystem::path& out, Run& run) const;
+  void segment(const Chunk& chunk, const std::filesystem::path& out, Run& run);
+  const trust::Input& target_input() const;
+
+  std::filesystem::path target_, out_;
+  std::vector<Entry> entries_;
+  SwapTaskOptions options_;
+  mutable std::vector<trust::Input> inputs_;
+  std::vector<std::shared_ptr<swap::Renderer>> renderers_;  ///< per entry
+  double frames_left_ = 0;
+  bool progress_begun_ = false;
+};
+
+}  // namespace likeness::tasks

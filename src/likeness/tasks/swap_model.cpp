@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <set>
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/error.h"
+#include "likeness/base/hash.h"
+#include "likeness/faceset/faceset.h"
+#include "likeness/tasks/choose_tracks.h"
+#include "likeness/tasks/extract.h"
+#include "likeness/tasks/media_inputs.h"
+#include "likeness/tasks/swap.h"
+#include "likeness/tasks/swap_segment.h"
+
+namespace likeness::tasks {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_number(const std::string& s) {
+  return !s.empty() && s.find_first_not_of("0123456789") == std::string::npos;
+}
+bool writes_folder(const media::WriterOptions& o) { return o.codec == "png" || o.codec == "tiff"; }
+
+std::optional<face::Embedding> embedding_of(const project::Project& project,
+                                            const std::string& subject) {
+  std::error_code ec;
+  const fs::path path = project.faceset_path(subject);
+  if (!fs::exists(path, ec)) return std::nullopt;
+  const auto set = faceset::Faceset::open(path);
+  if (std::none_of(set.items().begin(), set.items().end(),
+                   [](const auto& i) { return i.has_embedding; }))
+    return std::nullopt;
+  return faceset::mean_embedding(set);
+}
+
+int64_t count_frames(const fs::path& path) { return media::VideoReader(path).count_frames(); }
+
+}  // namespace
+
+SwapTask::SwapTask(const project::Project& project, fs::path target, fs::path out,
+                   const std::string& model, const std::map<std::string, std::string>& map,
+                   SwapTaskOptions options)
+    : target_(std::move(target)), out_(std::move(out)), options_(std::move(options)) {
+  validate_options(options_);
+  if (!model.empty()) {
+    ModelInfo info = model_info(project, model);
+    const std::string who = options_.any_face ? "*" : info.performer;
+    entries_.push_back({who, std::move(info)});
+  }
+  for (const auto& [who, name] : map) entries_.push_back({who, model_info(project, name)});
+  if (entries_.empty())
+    throw Error(ErrorCode::kUsage, "no model was named",
+                "say --model NAME, or --map SUBJECT=NAME for several faces");
+  std::error_code ec;
+  if (fs::is_directory(out_, ec))
+    throw Error(ErrorCode::kUsage, out_.string() + " is a folder that exists",
+                "name a new file (or a new folder for png and tiff)");
+}
+
+nlohmann::json SwapTask::options() const {
+  nlohmann::json j = options_to_json(options_);
+  j.erase("encoder_threads");
+  j["encoder_threads"] = options_.writer.threads;
+  for (const auto& e : entries_) j["map"][e.who] = e.model.name;
+  j["output"] = fs::absolute(out_).lexically_normal().string();
+  return j;
+}
+
+trust::Request SwapTask::request() const {
+  trust::Request r{.task = "swap", .operation = trust::Operation::kSwap};
+  for (const auto& e : entries_) {
+    r.subjects.push_back({e.model.identity, trust::Role::kIdentity});
+    if (!e.model.performer.empty())
+      r.subjects.push_back({e.model.performer, trust::Role::kPerformer});
+  }
+  return r;
+}
+
+std::vector<std::string> SwapTask::locks() const {
+  // Two swaps into one file would overwrite each other.
+  return {"output-" + sha256(fs::absolute(out_).lexically_normal().string()).substr(0, 16)};
+}
+
+const trust::Input& SwapTask::target_input() const {
+  LIKENESS_REQUIRE(!inputs_.empty());
+  return inputs_[0];
+}
+
+std::vector<trust::Input> SwapTask::inputs(project::Project&) const {
+  if (inputs_.empty()) {
+    media::probe(target_);
+    inputs_.push_back({fs::absolute(target_).lexically_normal(), hash_media(target_)});
+    for (const auto& e : entries_)
+      inputs_.push_back({e.model.weights, sha256_file(e.model.weights)});
+  }
+  return inputs_;
+}
+
+std::vector<Chunk> SwapTask::plan(Run& run) {
+  std::vector<Chunk> chunks = {{"analysis", ".json", "analyse", {{"kind", "analyse"}}},
+                               {"choice", ".json", "choose tracks", {{"kind", "choose"}}}};
+  const int64_t frames = std::max<int64_t>(1, count_frames(target_));
+  const std::string extension = writes_folder(options_.writer) ? "" : out_.extension().string();
+  frames_left_ = 0;
+  for (FrameIndex begin = 0; begin < frames; begin += options_.chunk_frames) {
+    const FrameIndex end = std::min<FrameIndex>(frames, begin + options_.chunk_frames);
+    chunks.push_back({"segment-" + std::to_string(begin),
+                      extension,
+                      "swap",
+                      {{"kind", "segment"}, {"begin", begin}, {"end", end}}});
+    std::error_code ec;
+    if (!fs::exists(run.work / (chunks.back().name + extension), ec))
+      frames_left_ += static_cast<double>(end - begin);
+  }
+  // Frames beyond the estimate (a damaged index) belong to the last segment.
+  chunks.back().what["end"] = INT64_MAX;
+  return chunks;
+}
+
+void SwapTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
+  const std::string kind = chunk.what.at("kind");
+  if (kind == "analyse") {
+    const auto row =
+        analyse_media(run.project, target_input(), {}, false, false, run.progress, run.cancel);
+    write_file_atomic(out, nlohmann::json{{"media", row.id}}.dump());
+  } else if (kind == "choose") {
+    choose(out, run);
+  } else {
+    segment(chunk, out, run);
+  }
+}
+
+/// choice.json: per entry the tracks it is laid on, and why.
+void SwapTask::choose(const fs::path& out, Run& run) const {
+  const auto row = run.project.media_by_hash(target_input().hash);
+  LIKENESS_REQUIRE(row.has_value());
+  const auto tracks = run.project.tracks(row->id);
+  if (run.project.count_faces(row->id) == 0)
+    throw Error(ErrorCode::kNoFace, "no face was found in " + target_.string(),
+                "use footage where a face is at least 40 px wide");
+  nlohmann::json choice = nlohmann::json::array();
+  std::set<int> taken;
+  for (const Entry& e : entries_) {
+    nlohmann::json mine = nlohmann::json::array();
+    std::string why;
+    if (is_number(e.who)) {
+      const int wanted = std::atoi(e.who.c_str());
+      for (const auto& t : tracks)
+        if (t.track == wanted) mine.push_back(wanted), taken.insert(wanted);
+      why = mine.empty() ? "the clip has no such track" : "named";
+    } else {
+      const bool everybody = e.who == "*";
+      const auto reference = everybody ? std::nullopt : embedding_of(run.project, e.who);
+      const TrackChoice c = choose_tracks(tracks, reference, everybody);
+      for (size_t i = 0; i < tracks.size(); ++i)
+        if (c.keep[i] && taken.insert(tracks[i].track).second) mine.push_back(tracks[i].track);
+      why = c.why;
+    }
+    if (mine.empty())
+      throw Error(
+          ErrorCode::kNoFace,
+          "'" + e.who + "' was not found in " + target_.filename().string() + ": " + why,
+          "see the tracks with: likeness project show PROJECT --json; then say --map TRACK=" +
+              e.model.name + ", or --any-face to change every face");
+    choice.push_back({{"who", e.who}, {"model", e.model.name}, {"tracks", mine}, {"why", why}});
+  }
+  write_file_atomic(out, choice.dump());
+}
+
+void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
+  const FrameIndex begin = chunk.what.at("begin"), end = chunk.what.at("end");
+  const auto row = run.project.media_by_hash(target_input().hash);
+  LIKENESS_REQUIRE(row.has_value());
+  const auto choice = nlohmann::json::parse(read_file(run.work / "choice.json"));
+  Segment s{target_, begin, end, {}, {}};
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    if (renderers_.size() <= i)  // loading costs seconds: once for all segments
+      renderers_.push_back(
+          std::make_shared<swap::Renderer>(entries_[i].model.weights, options_.swap));
+    s.layers.emplace_back(renderers_[i].get(), choice.at(i).at("tracks").get<std::vector<int>>());
+  }
+  s.faces = run.project.faces(row->id, begin - 1, end == INT64_MAX ? end : end + 1);
+  if (!progress_begun_)
+    run.progress.begin("swap " + target_.filename().string(), frames_left_, "frames");
+  progress_begun_ = true;
+  std::optional<trust::OutputVideo> writer;
+  const media::VideoInfo info = media::probe(target_);
+  const SegmentCounts counts = render_segment(
+      s,
+      [&](const media::Frame& frame) {
+        if (!writer) writer.emplace(run.grant, out, info, options_.writer);
+        writer->write(frame);
+      },
+      run.progress, run.cancel);
+  const nlohmann::json j = {
+      {"frames", counts.frames},   {"swapped", counts.swapped},
+      {"no_face", counts.no_face}, {"other_face", counts.other_face},
+      {"failed", counts.failed},   {"failures", counts.failures},
+      {"damage", counts.damage},   {"encoder", writer ? writer->encoder_name() : ""}};
+  write_file_atomic(run.work / (chunk.name + ".counts.json"),
+                    j.dump());  // before the part: where it is, this is
+  if (writer)
+    writer->finish();
+  else
+    write_file_atomic(out, "");  // a damaged end: nothing could be decoded here
+}
+
+Result SwapTask::join(const std::vector<fs::path>& parts, Run& run) {
+  if (progress_begun_) run.progress.end();
+  std::vector<fs::path> videos;
+  nlohmann::json failures = nlohmann::json::array(), damage = nlohmann::json::array();
+  std::map<std::string, int64_t> sums;
+  std::string encoder;
+  for (const fs::path& part : parts) {
+    const std::string name = part.filename().string();
+    if (name.rfind("segment-", 0) != 0) continue;
+    const auto counts =
+        nlohmann::json::parse(read_file(run.work / (part.stem().string() + ".counts.json")));
+    for (const char* key : {"frames", "swapped", "no_face", "other_face", "failed"})
+      sums[key] += counts.at(key).get<int64_t>();
+    for (const auto& f : counts.at("failures")) failures.push_back(f);
+    for (const auto& d : counts.at("damage"))
+      if (std::find(damage.begin(), damage.end(), d) == damage.end()) damage.push_back(d);
+    if (counts.at("frames") == 0) continue;
+    encoder = counts.at("encoder");
+    videos.push_back(part);
+  }
+  if (videos.empty())
+    throw Error(ErrorCode::kDamaged, target_.string() + " has no frame that can be decoded",
+                "repair the file, or use another copy");
+  const fs::path temporary = temporary_name(out_);
+  const bool sound = !writes_folder(options_.writer) && media::probe(target_).has_audio;
+  media::concatenate(videos, temporary, sound ? target_ : fs::path());
+  const auto row = run.project.media_by_hash(target_input().hash);
+  Result result;
+  result.report = {{"output", out_.string()},
+                   {"target", target_.string()},
+                   {"media", row ? row->id : 0},
+                   {"frames", sums["frames"]},
+                   {"frames_swapped", sums["swapped"]},
+                   {"frames_passed", sums["frames"] - sums["swapped"]},
+                   {"passed",
+                    {{"no_face", sums["no_face"]},
+                     {"somebody_else", sums["other_face"]},
+                     {"failed", sums["failed"]}}},
+                   {"failures", failures},
+                   {"damage", damage},
+                   {"choice", nlohmann::json::parse(read_file(run.work / "choice.json"))},
+                   {"encoder", encoder},
+                   {"audio_copied", sound}};
+  result.outputs.push_back({"video", temporary, out_});
+  return result;
+}
+
+}  // namespace likeness::tasks
