@@ -9,68 +9,79 @@ namespace {
 
 constexpr float kC1 = 0.01f * 0.01f, kC2 = 0.03f * 0.03f;
 
-/// out (valid x valid) = separable correlation of in (side x side); tmp: side x valid.
-void blur(const float* in, int side, const std::vector<float>& taps, float* tmp, float* out) {
-  const int k = static_cast<int>(taps.size()), valid = side - k + 1;
-  for (int y = 0; y < side; ++y) {
-    const float* row = in + static_cast<long>(y) * side;
-    float* to = tmp + static_cast<long>(y) * valid;
-    for (int x = 0; x < valid; ++x) to[x] = taps[0] * row[x];
-    for (int j = 1; j < k; ++j)
-      for (int x = 0; x < valid; ++x) to[x] += taps[j] * row[x + j];
-  }
-  for (int y = 0; y < valid; ++y) {
-    float* to = out + static_cast<long>(y) * valid;
-    const float* from = tmp + static_cast<long>(y) * valid;
-    for (int x = 0; x < valid; ++x) to[x] = taps[0] * from[x];
-    for (int j = 1; j < k; ++j)
-      for (int x = 0; x < valid; ++x) to[x] += taps[j] * from[static_cast<long>(j) * valid + x];
+constexpr int kBlock = 32;  // floats summed in registers at a time
+
+/// out[i] = sum_j taps[j] * in[i + j * step] for i < n. May write up to kBlock - 1 floats past the
+/// end and read as far: buffers are padded, and rows are written in order.
+void correlate(const float* in, long step, const float* taps, int k, int n, float* out) {
+  for (int begin = 0; begin < n; begin += kBlock) {
+    float sum[kBlock];
+    for (int i = 0; i < kBlock; ++i) sum[i] = taps[0] * in[begin + i];
+    for (int j = 1; j < k; ++j) {
+      const float* from = in + begin + j * step;
+      const float tap = taps[j];
+      for (int i = 0; i < kBlock; ++i) sum[i] += tap * from[i];
+    }
+    for (int i = 0; i < kBlock; ++i) out[begin + i] = sum[i];
   }
 }
 
-/// The transpose of blur: out (side x side) from in (valid x valid).
-void blur_transposed(const float* in, int side, const std::vector<float>& taps, float* tmp,
-                     float* out) {
+/// out (valid x valid) = separable correlation of in (side x side); tmp: valid x side.
+void blur(const float* in, int side, const std::vector<float>& taps, float* tmp, float* out) {
   const int k = static_cast<int>(taps.size()), valid = side - k + 1;
-  std::fill(tmp, tmp + static_cast<long>(side) * valid, 0.0f);
   for (int y = 0; y < valid; ++y)
-    for (int j = 0; j < k; ++j) {
-      float* to = tmp + static_cast<long>(y + j) * valid;
-      const float* from = in + static_cast<long>(y) * valid;
-      for (int x = 0; x < valid; ++x) to[x] += taps[j] * from[x];
-    }
-  std::fill(out, out + static_cast<long>(side) * side, 0.0f);
-  for (int y = 0; y < side; ++y) {
-    float* to = out + static_cast<long>(y) * side;
-    const float* from = tmp + static_cast<long>(y) * valid;
-    for (int j = 0; j < k; ++j)
-      for (int x = 0; x < valid; ++x) to[x + j] += taps[j] * from[x];
+    correlate(in + static_cast<long>(y) * side, side, taps.data(), k, side,
+              tmp + static_cast<long>(y) * side);
+  for (int y = 0; y < valid; ++y)
+    correlate(tmp + static_cast<long>(y) * side, 1, taps.data(), k, valid,
+              out + static_cast<long>(y) * valid);
+}
+
+/// The transpose of blur: out (side x side) from in (valid x valid). The window is symmetric, so it
+/// is the same correlation over the input with zeros around it. `padded` holds side + k - 1 rows of
+/// side, `line` one row of those.
+void blur_transposed(const float* in, int side, const std::vector<float>& taps, float* padded,
+                     float* line, float* out) {
+  const int k = static_cast<int>(taps.size()), valid = side - k + 1, border = k - 1;
+  std::fill(padded, padded + static_cast<long>(border) * side, 0.0f);
+  std::fill(line, line + side + border + kBlock, 0.0f);
+  for (int y = 0; y < valid; ++y) {
+    std::copy(in + static_cast<long>(y) * valid, in + static_cast<long>(y + 1) * valid,
+              line + border);
+    correlate(line, 1, taps.data(), k, side, padded + static_cast<long>(y + border) * side);
   }
+  float* after = padded + static_cast<long>(valid + border) * side;
+  std::fill(after, after + static_cast<long>(border) * side, 0.0f);
+  for (int y = 0; y < side; ++y)
+    correlate(padded + static_cast<long>(y) * side, side, taps.data(), k, side,
+              out + static_cast<long>(y) * side);
 }
 
 struct Planes {
-  float *x, *y, *grad, *product, *tmp, *mu_x, *mu_y, *e_xy, *e_sq, *wide;
+  float *x, *y, *grad, *product, *mu_x, *mu_y, *e_xy, *e_sq, *wide, *tmp, *line;
 };
 
+/// tmp comes last but one: it is the largest (side + border rows).
 Planes carve(PlaneScratch& scratch, int side) {
-  const size_t n = static_cast<size_t>(side) * side;
-  scratch.values.resize(10 * n);
+  const size_t n = static_cast<size_t>(side) * side + kBlock;
+  const size_t tmp = 2 * n, line = 2 * static_cast<size_t>(side) + 2 * kBlock;
+  scratch.values.resize(9 * n + tmp + line);
   float* p = scratch.values.data();
-  return {p,         p + n,     p + 2 * n, p + 3 * n, p + 4 * n,
-          p + 5 * n, p + 6 * n, p + 7 * n, p + 8 * n, p + 9 * n};
+  return {p,         p + n,     p + 2 * n, p + 3 * n, p + 4 * n,      p + 5 * n,
+          p + 6 * n, p + 7 * n, p + 8 * n, p + 9 * n, p + 9 * n + tmp};
 }
 
 /// Adds the gradient of weight * (1 - mean SSIM(x, y)) / 2 to p.grad and gives the value.
-double add_dssim(const Planes& p, int side, const PlaneWindow& window) {
-  const int valid = side - static_cast<int>(window.taps.size()) + 1;
+double add_dssim(const Planes& p, int side, const std::vector<float>& taps, float weight) {
+  const int valid = side - static_cast<int>(taps.size()) + 1;
   const long n = static_cast<long>(side) * side, positions = static_cast<long>(valid) * valid;
-  blur(p.x, side, window.taps, p.tmp, p.mu_x);
-  blur(p.y, side, window.taps, p.tmp, p.mu_y);
+  blur(p.x, side, taps, p.tmp, p.mu_x);
+  blur(p.y, side, taps, p.tmp, p.mu_y);
   for (long i = 0; i < n; ++i) p.product[i] = p.x[i] * p.y[i];
-  blur(p.product, side, window.taps, p.tmp, p.e_xy);
+  blur(p.product, side, taps, p.tmp, p.e_xy);
   for (long i = 0; i < n; ++i) p.product[i] = p.x[i] * p.x[i] + p.y[i] * p.y[i];
-  blur(p.product, side, window.taps, p.tmp, p.e_sq);
-  const float scale = -0.5f * window.weight / static_cast<float>(positions);
+  blur(p.product, side, taps, p.tmp, p.e_sq);
+  const float scale = -0.5f * weight / static_cast<float>(positions);
   double sum = 0;
   for (int row = 0; row < valid; ++row) {
     float row_sum = 0;
@@ -88,13 +99,13 @@ double add_dssim(const Planes& p, int side, const PlaneWindow& window) {
     }
     sum += row_sum;
   }
-  blur_transposed(p.mu_x, side, window.taps, p.tmp, p.wide);
+  blur_transposed(p.mu_x, side, taps, p.tmp, p.line, p.wide);
   for (long i = 0; i < n; ++i) p.grad[i] += p.wide[i];
-  blur_transposed(p.e_xy, side, window.taps, p.tmp, p.wide);
+  blur_transposed(p.e_xy, side, taps, p.tmp, p.line, p.wide);
   for (long i = 0; i < n; ++i) p.grad[i] += p.wide[i] * p.y[i];
-  blur_transposed(p.e_sq, side, window.taps, p.tmp, p.wide);
+  blur_transposed(p.e_sq, side, taps, p.tmp, p.line, p.wide);
   for (long i = 0; i < n; ++i) p.grad[i] += p.wide[i] * 2 * p.x[i];
-  return window.weight * 0.5 * (1 - sum / static_cast<double>(positions));
+  return weight * 0.5 * (1 - sum / static_cast<double>(positions));
 }
 
 float sign(float v) { return v > 0 ? 1.0f : v < 0 ? -1.0f : 0.0f; }
@@ -153,8 +164,8 @@ PlaneTerms plane_loss(const float* predicted, long stride_y, long stride_x, cons
     terms.mse += static_cast<double>(mse) * square;
     terms.l1 += static_cast<double>(l1) * absolute;
   }
-  for (const auto& window : weights.windows)
-    if (static_cast<int>(window.taps.size()) <= side) terms.dssim += add_dssim(p, side, window);
+  if (weights.dssim > 0 && static_cast<int>(weights.window.size()) <= side)
+    terms.dssim = add_dssim(p, side, weights.window, weights.dssim);
   if (weights.edge > 0) terms.edge = add_edge(p, side, weights.edge);
   if (weight)
     for (long i = 0; i < n; ++i) p.grad[i] *= weight[i];

@@ -6,13 +6,9 @@
 
 namespace likeness::nets {
 
-struct PlaneWindow {
-  std::vector<float> taps;
-  float weight;  ///< of DSSIM with this window
-};
 struct PlaneWeights {
-  float l1 = 0, mse = 0, priority = 0, edge = 0;
-  std::vector<PlaneWindow> windows;
+  float dssim = 0, l1 = 0, mse = 0, priority = 0, edge = 0;
+  std::vector<float> window;  ///< taps of DSSIM, symmetric; at most `side`
 };
 struct PlaneTerms {
   double dssim = 0, l1 = 0, mse = 0, priority = 0, edge = 0;  ///< weighted means over the plane

@@ -21,10 +21,8 @@ PlaneWeights plane_weights(const LossWeights& w, int side) {
   out.mse = static_cast<float>(w.mse);
   out.priority = static_cast<float>(w.priority);
   out.edge = static_cast<float>(w.edge);
-  if (w.dssim > 0)
-    for (const auto& window : dssim_windows(side))
-      out.windows.push_back(
-          {gaussian_window(window.size_px, 1.5), static_cast<float>(w.dssim * window.weight)});
+  if (w.dssim > 0) out.window = gaussian_window(dssim_window_px(side), 1.5);
+  out.dssim = static_cast<float>(w.dssim);
   return out;
 }
 
@@ -108,12 +106,8 @@ torch::Tensor ssim_map(const torch::Tensor& x, const torch::Tensor& y,
 
 }  // namespace
 
-std::vector<DssimWindow> dssim_windows(int resolution_px) {
-  const auto size = [&](double divisor) {
-    return std::max(3, static_cast<int>(resolution_px / divisor));
-  };
-  if (resolution_px < 256) return {{size(11.6), 1.0}};
-  return {{size(11.6), 0.5}, {size(23.2), 0.5}};
+int dssim_window_px(int resolution_px) {
+  return std::clamp(static_cast<int>(resolution_px / 11.6), 3, 13);
 }
 
 std::vector<float> gaussian_window(int size_px, double sigma) {
@@ -159,10 +153,10 @@ torch::Tensor face_loss_reference(const FaceOutput& output, const LossTarget& ta
     y = y * target.weight;
   }
   auto dssim = zero, pixel = zero, priority = zero, mask = zero, edge = zero;
-  if (w.dssim > 0)
-    for (const auto& window : dssim_windows(static_cast<int>(x.size(2))))
-      dssim = dssim + w.dssim * window.weight * 0.5 *
-                          (1 - ssim_map(x, y, gaussian_window(window.size_px, 1.5)).mean());
+  if (w.dssim > 0) {
+    const auto taps = gaussian_window(dssim_window_px(static_cast<int>(x.size(2))), 1.5);
+    dssim = w.dssim * 0.5 * (1 - ssim_map(x, y, taps).mean());
+  }
   const auto d = x - y;
   if (w.mse > 0) pixel = pixel + w.mse * d.square().mean();
   if (w.l1 > 0) pixel = pixel + w.l1 * d.abs().mean();
