@@ -127,7 +127,7 @@ struct Renderer::Impl {
     float relight = static_cast<float>(options.relight);
     for (size_t p = 0; p < rgb.data.size(); ++p)
       rgb.data[p] *= (1 + relight * (seen.shading.data[p] - 1)) * tone[p % 3];
-    ImageF mask = appearance.layout().coverage;
+    ImageF mask = compose::multiply(appearance.layout().coverage, appearance.skin());
     if (options.occlusion > 0) {
       ImageF front = occluders(seen.texture, appearance.predict(seen.descriptor, 1), seen.visible);
       for (size_t p = 0; p < mask.data.size(); ++p)

@@ -418,6 +418,88 @@ Points Appearance::refine(const ImageF& image, const Points& points, int side) c
   return out;
 }
 
+namespace {
+
+/// Root mean square deviation of luma from the mean over the samples that see a pixel.
+ImageF deviation(const std::vector<ImageF>& textures, const std::vector<ImageF>& visible,
+                 const ImageF& mean) {
+  ImageF out(mean.width, mean.height, 1);
+  parallel_for(0, mean.height, [&](int y) {
+    for (int x = 0; x < mean.width; ++x) {
+      double sum = 0, weight = 1e-3;
+      for (size_t i = 0; i < textures.size(); ++i) {
+        double d = 0, v = visible[i].at(x, y);
+        for (int k = 0; k < 3; ++k) d += (textures[i].at(x, y, k) - mean.at(x, y, k)) / 3;
+        sum += v * d * d, weight += v;
+      }
+      out.at(x, y) = static_cast<float>(std::sqrt(sum / weight));
+    }
+  });
+  return out;
+}
+
+/// Marks what is not skin in a mean texture: far darker, of another hue, or never the same.
+void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshLayout& layout,
+                  cv::Mat& foreign) {
+  constexpr float kDark = 0.45f, kHue = 0.07f, kUnsteady = 0.25f;
+  int size = layout.size_px;
+  std::vector<float> luma, red, green;
+  auto chroma = [](const float* c, int k) { return c[k] / (c[0] + c[1] + c[2] + 1e-3f); };
+  for (int y = size * 3 / 10; y < size * 7 / 10; ++y)
+    for (int x = size * 3 / 10; x < size * 7 / 10; ++x) {
+      if (layout.priority.at(x, y) > 0.1f) continue;
+      const float* c = &mean.at(x, y);
+      luma.push_back(c[0] + c[1] + c[2]);
+      red.push_back(chroma(c, 0)), green.push_back(chroma(c, 1));
+    }
+  if (luma.empty()) return;
+  float skin_luma = percentile(luma, 0.5), skin_red = percentile(red, 0.5),
+        skin_green = percentile(green, 0.5);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) {
+      const float* c = &mean.at(x, y);
+      if (c[0] + c[1] + c[2] < kDark * skin_luma ||
+          std::hypot(chroma(c, 0) - skin_red, chroma(c, 1) - skin_green) > kHue ||
+          deviation.at(x, y) > kUnsteady)
+        foreign.at<uint8_t>(y, x) = 255;
+    }
+}
+
+/// 1 - what is foreign and hangs together with the outside; eyes, brows and lips are islands and
+/// stay.
+ImageF skin_mask(cv::Mat foreign, const face::MeshLayout& layout) {
+  int size = layout.size_px;
+  cv::copyMakeBorder(foreign, foreign, 1, 1, 1, 1, cv::BORDER_CONSTANT, cv::Scalar(255));
+  cv::Mat marked = foreign.clone();
+  marked.row(0).setTo(0), marked.row(size + 1).setTo(0);
+  marked.col(0).setTo(0), marked.col(size + 1).setTo(0);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) {
+      if (layout.coverage.at(x, y) <= 0) {
+        foreign.at<uint8_t>(y + 1, x + 1) = 255;
+        marked.at<uint8_t>(y + 1, x + 1) = 0;
+      }
+      if (layout.priority.at(x, y) > 0.3f) foreign.at<uint8_t>(y + 1, x + 1) = 0;
+    }
+  cv::floodFill(foreign, {0, 0}, cv::Scalar(128));
+  cv::Mat outside = (foreign == 128) & marked, soft;
+  // Locks of hair give a ragged edge: smoothed, and grown by the same blur.
+  outside.convertTo(soft, CV_32F, 1 / 255.0);
+  cv::GaussianBlur(soft, soft, {}, size / 32.0);
+  cv::threshold(soft, soft, 0.3, 1.0, cv::THRESH_BINARY);
+  cv::GaussianBlur(soft, soft, {}, size / 48.0);
+  ImageF out(size, size, 1);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x)
+      // The falloff lies inside the skin: nothing foreign shines through.
+      out.at(x, y) = layout.coverage.at(x, y) <= 0
+                         ? 0.0f
+                         : std::clamp(1.0f - 2.0f * soft.at<float>(y + 1, x + 1), 0.0f, 1.0f);
+  return out;
+}
+
+}  // namespace
+
 Appearance Appearance::learn(const std::vector<Points> points[2],
                              const std::function<Image8(int, size_t)>& image, int size_px,
                              Unwrapped unwrapped[2], Progress& progress, const Cancel& cancel) {
@@ -445,6 +527,12 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
       });
   }
   progress.end();
+  cv::Mat foreign(size_px, size_px, CV_8U, cv::Scalar(0));
+  for (int side = 0; side < 2; ++side)
+    mark_foreign(a.person_[side].mean,
+                 deviation(unwrapped[side].texture, unwrapped[side].visible, a.person_[side].mean),
+                 a.layout_, foreign);
+  a.skin_ = skin_mask(foreign, a.layout_);
   for (int k = 0; k < 3; ++k) {
     std::vector<float> ratios;
     for (size_t p = 0; p < a.layout_.coverage.data.size(); ++p)
@@ -458,7 +546,7 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
 
 // ---- bytes: magic, then every array in a fixed order as little-endian float32.
 namespace {
-constexpr char kMagic[8] = {'L', 'K', 'A', 'P', 'P', 'R', '0', '1'};
+constexpr char kMagic[8] = {'L', 'K', 'A', 'P', 'P', 'R', '0', '2'};
 
 /// Writes or reads the same fields in the same order.
 class Archive {
@@ -491,8 +579,8 @@ class Archive {
     v.resize(count);
     floats(v.data(), count);
   }
-  void image(ImageF& image, int size) {
-    if (reading_) image = ImageF(size, size, 3);
+  void image(ImageF& image, int size, int channels = 3) {
+    if (reading_) image = ImageF(size, size, channels);
     floats(image.data.data(), image.data.size());
   }
   void finish() {
@@ -538,6 +626,7 @@ std::string Appearance::serialise() const {
   io.floats(&copy.identity_scale_, 1);
   io.floats(&copy.identity_offset_cm_.x, 3);
   io.floats(copy.tone_.data(), 3);
+  io.image(copy.skin_, copy.size_px_, 1);
   for (auto& p : copy.person_) archive(io, p, copy.size_px_);
   return io.result();
 }
@@ -550,6 +639,7 @@ Appearance Appearance::parse(const std::string& bytes) {
   io.floats(&a.identity_scale_, 1);
   io.floats(&a.identity_offset_cm_.x, 3);
   io.floats(a.tone_.data(), 3);
+  io.image(a.skin_, a.size_px_, 1);
   for (auto& p : a.person_) archive(io, p, a.size_px_);
   io.finish();
   for (auto& p : a.person_)

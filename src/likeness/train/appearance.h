@@ -74,6 +74,9 @@ class Appearance {
   const face::MeshLayout& layout() const { return layout_; }
   const PersonModel& person(int side) const { return person_[side]; }
   std::array<float, 3> tone() const { return tone_; }  ///< performer / identity
+  /// 1 where both faces show skin, 0 where hair or background of either reaches into the layout
+  /// from its edge.
+  const ImageF& skin() const { return skin_; }
 
   /// What one frame of a person gives: everything the network and the renderer need.
   struct Analysis {
@@ -110,6 +113,7 @@ class Appearance {
   float identity_scale_ = 1;  ///< performer_from_identity, canonical
   Point3 identity_offset_cm_{};
   std::array<float, 3> tone_{1, 1, 1};
+  ImageF skin_;
 };
 
 /// Ratio of low-passed `texture` to low-passed `mean` over what is visible; sigma = size / 12.
