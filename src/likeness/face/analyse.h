@@ -25,7 +25,8 @@ class FaceNets {
 
   /// Short-range (near faces) then full-range (faces of 24 px and up); NMS over both.
   std::vector<Detection> detect(const Image8& image, bool far = true) const;
-  /// 478 points for a face roughly at `crop` (side, centre, rotation). Presence < 0.5 means no face.
+  /// 478 points for a face roughly at `crop` (side, centre, rotation). Presence < 0.5 means no
+  /// face.
   struct Crop {
     Point2 centre;
     float side_px = 0;
@@ -33,11 +34,13 @@ class FaceNets {
   };
   static Crop crop_of(const Detection& detection);
   static Crop crop_of(const Points& points);
-  /// `attention`: the finer net with irises and lips; without it the irises are filled from the eyes.
+  /// `attention`: the finer net with irises and lips; without it the irises are filled from the
+  /// eyes.
   Face mesh(const Image8& image, const Crop& crop, bool attention = true) const;
   /// dlib's 150 px chip from the 5-point or 68-point geometry, then the ResNet.
   Embedding embed(const Image8& image, const Points& points) const;
-  std::vector<Embedding> embed(const std::vector<std::pair<const Image8*, const Points*>>& faces) const;
+  std::vector<Embedding> embed(
+      const std::vector<std::pair<const Image8*, const Points*>>& faces) const;
   /// Person matte in [0,1] at the image's size.
   ImageF person_matte(const Image8& image) const;
 

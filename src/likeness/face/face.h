@@ -2,8 +2,9 @@
 // What the face module knows about one face, and the rules all its functions share.
 // Landmarks are MediaPipe's: 468 mesh points, then 5 points per iris (478). x, y in pixels of the
 // image the face was found in, z in the same scale (nose < 0). Angles in radians with the signs of
-// `shared/performers`: yaw > 0 turns to the image's right, pitch > 0 looks up, roll > 0 tips the top
-// of the head to the image's left. Canonical coordinates: centimetres, x right, y up, z to the camera.
+// `shared/performers`: yaw > 0 turns to the image's right, pitch > 0 looks up, roll > 0 tips the
+// top of the head to the image's left. Canonical coordinates: centimetres, x right, y up, z to the
+// camera.
 #pragma once
 
 #include <array>
@@ -23,9 +24,10 @@ using Points = std::array<Point3, kPoints>;
 using Embedding = std::array<float, kEmbeddingSize>;  ///< dlib ResNet, Euclidean; same person < 0.5
 
 struct HeadPose {
-  std::array<float, 9> rotation{1, 0, 0, 0, 1, 0, 0, 0, 1};  ///< row-major, camera_from_canonical (y up)
+  std::array<float, 9> rotation{1, 0, 0, 0, 1,
+                                0, 0, 0, 1};  ///< row-major, camera_from_canonical (y up)
   float scale_px_per_cm = 1;
-  Point2 translation_px;      ///< image position of the canonical origin
+  Point2 translation_px;  ///< image position of the canonical origin
   float translation_z_px = 0;
   float yaw_rad = 0, pitch_rad = 0, roll_rad = 0;
 };

@@ -17,7 +17,8 @@ struct View {
   Points back(const Points& points) const;
 };
 
-std::shared_ptr<PreparedFrame> prepare_frame(media::Frame frame, const FaceNets& nets, const AnalysisOptions& options);
+std::shared_ptr<PreparedFrame> prepare_frame(media::Frame frame, const FaceNets& nets,
+                                             const AnalysisOptions& options);
 /// Pixels around a square at `centre`: the reduced frame when it still has `wanted_px` for the
 /// side, else the region at full size.
 View view_of(const PreparedFrame& prepared, Point2 centre, float side_px, float wanted_px);

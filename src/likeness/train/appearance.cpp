@@ -440,8 +440,8 @@ ImageF deviation(const std::vector<ImageF>& textures, const std::vector<ImageF>&
 
 /// Marks what is not skin in a mean texture: far darker, of another hue, or never the same.
 void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshLayout& layout,
-                  cv::Mat& foreign) {
-  constexpr float kDark = 0.45f, kHue = 0.07f, kUnsteady = 0.25f;
+                  float unsteady, cv::Mat& foreign) {
+  constexpr float kDark = 0.45f, kHue = 0.07f;
   int size = layout.size_px;
   std::vector<float> luma, red, green;
   auto chroma = [](const float* c, int k) { return c[k] / (c[0] + c[1] + c[2] + 1e-3f); };
@@ -460,7 +460,7 @@ void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshL
       const float* c = &mean.at(x, y);
       if (c[0] + c[1] + c[2] < kDark * skin_luma ||
           std::hypot(chroma(c, 0) - skin_red, chroma(c, 1) - skin_green) > kHue ||
-          deviation.at(x, y) > kUnsteady)
+          deviation.at(x, y) > unsteady)
         foreign.at<uint8_t>(y, x) = 255;
     }
 }
@@ -528,10 +528,12 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
   }
   progress.end();
   cv::Mat foreign(size_px, size_px, CV_8U, cv::Scalar(0));
+  // Strict with what would be pasted, lenient with what would be covered.
+  constexpr float kUnsteady[2] = {0.13f, 0.25f};
   for (int side = 0; side < 2; ++side)
     mark_foreign(a.person_[side].mean,
                  deviation(unwrapped[side].texture, unwrapped[side].visible, a.person_[side].mean),
-                 a.layout_, foreign);
+                 a.layout_, kUnsteady[side], foreign);
   a.skin_ = skin_mask(foreign, a.layout_);
   for (int k = 0; k < 3; ++k) {
     std::vector<float> ratios;
