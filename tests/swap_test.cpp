@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Train a little, swap, score: what comes out is asserted, not that something comes out.
+#include <cmath>
+
+#include "program.h"
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/hash.h"
+#include "likeness/media/video.h"
+
+namespace likeness::tests {
+namespace {
+namespace fs = std::filesystem;
+
+class Swap : public ProgramTest {
+ protected:
+  /// Facesets of both performers and a model of a few steps.
+  void trained_project() const {
+    ok({"project", "new", "film"});
+    for (const char* s : {"ben", "ava"}) ok({"subject", "add", "film", s, "--kind", "synthetic"});
+    ok({"extract", "film", clip("ben-train", 0, 80).string(), "--subject", "ben"});
+    ok({"extract", "film", clip("ava-train", 0, 60).string(),
+        clip("ava-to-ben-take", 0, 40).string(), "--subject", "ava"});
+    const auto j =
+        ok({"train", "film", "--model", "m", "--identity", "ben", "--performer", "ava", "--preset",
+            "quick", "--minutes", "0", "--steps", "15", "--resolution-px", "128", "--batch", "2"});
+    EXPECT_EQ(j["step"], 15);
+    EXPECT_EQ(j["stopped_by"], "steps");
+    EXPECT_TRUE(std::isfinite(j["loss"].get<double>()));
+  }
+  /// Video without its first `skip` frames joined to another: what lies behind a face-free second.
+};
+
+TEST_F(Swap, TrainSwapEvaluate) {
+  NEEDS_MODELS();
+  trained_project();
+  const fs::path take = clip("ava-to-ben-take", 0, 40),
+                 truth = clip("ava-to-ben-truth-toned", 0, 40),
+                 mask = clip("ava-to-ben-mask", 0, 40);
+  const auto j = ok({"swap", "film", "--model", "m", take.string(), "-o", "out.mp4"});
+  EXPECT_EQ(j["frames"], 40);
+  EXPECT_EQ(j["frames_swapped"], 40);
+  EXPECT_EQ(j["frames_passed"], 0);
+  const auto info = media::probe(folder_ / "out.mp4");
+  EXPECT_EQ(info.width, 384);
+  EXPECT_TRUE(info.has_audio);
+  EXPECT_NEAR(info.duration_s, 1.6, 0.1);
+
+  const auto e =
+      ok({"evaluate", "film", "out.mp4", "--target", take.string(), "--identity", "ben",
+          "--performer", "ava", "--truth", truth.string(), "--mask", mask.string(), "--html",
+          "report.html", "--sheet", "sheet.png", "--side-by-side", "side.mp4"});
+  for (const char* key :
+       {"frames", "frames_swapped", "frames_passed", "distance_to_identity",
+        "distance_to_performer", "closer_to_identity_pct", "landmark_error_pct", "pose_error_deg",
+        "ssim_truth", "psnr_truth", "ssim_outside", "jitter_px", "flicker"})
+    EXPECT_TRUE(e.contains(key) && e[key].is_number()) << key;
+  EXPECT_EQ(e["frames_swapped"], 40);
+  // Even a model of a few steps starts from the identity's own appearance: nearer to the truth than
+  // doing nothing.
+  EXPECT_GT(e["psnr_truth"], e["psnr_untouched"]);
+  EXPECT_LT(e["distance_to_identity"], e["distance_to_performer"]);
+  EXPECT_GT(e["ssim_outside"], 0.97);
+  EXPECT_LT(e["landmark_error_pct"], 15);
+  EXPECT_NE(read_file(folder_ / "report.html").find("<svg"), std::string::npos);
+  EXPECT_GE(media::read_image(folder_ / "sheet.png").width, 3 * 128);
+  EXPECT_EQ(media::VideoReader(folder_ / "side.mp4").count_frames(), 40);
+
+  // Every file is in the ledger with its hash, by a grant that names the identity.
+  bool found = false;
+  const std::string ledger = read_file(folder_ / "film/ledger.jsonl"),
+                    hash = sha256_file(folder_ / "out.mp4");
+  for (size_t at = 0, end; (end = ledger.find('\n', at)) != std::string::npos; at = end + 1) {
+    const auto line = nlohmann::json::parse(ledger.substr(at, end - at));
+    if (line["body"]["output"]["sha256"] != hash) continue;
+    found = true;
+    EXPECT_EQ(line["body"]["grant"]["operation"], "swap");
+    EXPECT_EQ(line["body"]["grant"]["subjects"][0]["name"], "ben");
+  }
+  EXPECT_TRUE(found);
+  EXPECT_TRUE(leftovers(folder_).empty());
+
+  // The identity becomes a person (another project with the same model): refused.
+  ok({"subject", "remove", "film", "ben"});
+  ok({"subject", "add", "film", "ben", "--kind", "person"});
+  fails({"swap", "film", "--model", "m", take.string(), "-o", "no.mp4"}, "refused",
+        "person-needs-consent-record");
+  EXPECT_FALSE(fs::exists(folder_ / "no.mp4"));
+}
+
+TEST_F(Swap, OneChunkIsSevenChunksAndThreadsDoNotMatter) {
+  NEEDS_MODELS();
+  trained_project();
+  const std::string take = clip("ava-to-ben-take", 0, 35).string();
+  auto swap = [&](const std::string& out, const std::string& chunk, const std::string& threads) {
+    ok({"swap", "film", "--model", "m", take, "-o", out, "--codec", "ffv1", "--chunk-frames",
+        chunk},
+       {.environment = {"LIKENESS_THREADS=" + threads}});
+    return frames_of(folder_ / out);
+  };
+  const auto one = swap("one.mkv", "35", "1"), seven = swap("seven.mkv", "5", "2");
+  const auto source = frames_of(take);
+  ASSERT_EQ(one.size(), 35u);
+  ASSERT_EQ(seven.size(), 35u);
+  int64_t changed = 0;
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].data, seven[i].data) << "frame " << i;
+    for (size_t k = 0; k < one[i].data.size(); ++k) changed += one[i].data[k] != source[i].data[k];
+    // The corners are far from any mask: exactly the input's.
+    for (int y = 0; y < 40; ++y)
+      for (int x = 0; x < 40 * 3; ++x)
+        ASSERT_EQ(one[i].row(y)[x], source[i].row(y)[x]) << i << " " << x << " " << y;
+  }
+  EXPECT_GT(changed, 35 * 384 * 384 * 3 / 100) << "nothing was swapped";
+}
+
+TEST_F(Swap, FramesWithoutTheFacePassUnchangedAndAreCounted) {
+  NEEDS_MODELS();
+  trained_project();
+  // 20 frames of ava, then 10 of grey.
+  media::VideoReader reader(clip("ava-to-ben-take", 0, 40));
+  {
+    media::WriterOptions options;
+    options.codec = "ffv1";
+    media::VideoWriter writer(folder_ / "mixed.mkv", reader.info(), options);
+    for (int i = 0; i < 20; ++i) writer.write(*reader.next());
+    Rational rate = reader.info().frame_rate;
+    for (int i = 20; i < 30; ++i) {
+      auto frame = *reader.next();
+      const ImageF grey(384, 384, 3, 0.5f), all(384, 384, 1, 1.0f);
+      frame.blend_rgb({0, 0, 384, 384}, grey, all);
+      writer.write(frame);
+    }
+    (void)rate;
+    writer.finish();
+  }
+  const auto j =
+      ok({"swap", "film", "--model", "m", "mixed.mkv", "-o", "out.mkv", "--codec", "ffv1"});
+  EXPECT_EQ(j["frames"], 30);
+  EXPECT_NEAR(j["frames_swapped"].get<double>(), 20, 1);
+  EXPECT_NEAR(j["passed"]["no_face"].get<double>(), 10, 1);
+  const auto in = frames_of(folder_ / "mixed.mkv"), out = frames_of(folder_ / "out.mkv");
+  ASSERT_EQ(out.size(), 30u);
+  for (size_t i = 22; i < 30; ++i) EXPECT_EQ(in[i].data, out[i].data) << i;
+  EXPECT_NE(in[5].data, out[5].data);
+  // ben is not the performer of this model.
+  fails({"swap", "film", "--model", "m", clip("ben-train", 0, 24).string(), "-o", "no.mp4"},
+        "no_face", "ava");
+  EXPECT_FALSE(fs::exists(folder_ / "no.mp4"));
+  EXPECT_EQ(ok({"swap", "film", "--model", "m", clip("ben-train", 0, 24).string(), "-o", "any.mp4",
+                "--any-face"})["frames_swapped"],
+            24);
+}
+
+TEST_F(Swap, TrainingGoesOnWhereItWas) {
+  NEEDS_MODELS();
+  trained_project();
+  const std::vector<std::string> more = {
+      "train",       "film", "--model",         "m",     "--identity", "ben",
+      "--performer", "ava",  "--preset",        "quick", "--minutes",  "0",
+      "--steps",     "18",   "--resolution-px", "128",   "--batch",    "2"};
+  EXPECT_EQ(ok(more)["step"], 18);
+  // Another identity under the same name is not the same model.
+  ok({"subject", "add", "film", "cleo", "--kind", "synthetic"});
+  fails({"train", "film", "--model", "m", "--identity", "cleo", "--performer", "ava", "--steps",
+         "20"},
+        "not_found", "cleo");
+  // A damaged newest checkpoint is skipped, all damaged is an error.
+  const Outcome o = likeness(
+      {"train", "film", "--model", "m", "--identity", "ben", "--performer", "ava", "--preset",
+       "quick", "--minutes", "0", "--steps", "2000", "--resolution-px", "128", "--batch", "2"},
+      {.interrupt_after_s = 6});
+  EXPECT_EQ(o.status, 130) << o.err;
+  const auto jobs = ok({"project", "jobs", "film"});
+  EXPECT_EQ(jobs.back()["state"], "cancelled");
+  EXPECT_GT(jobs.back()["result"]["step"], 15);
+  auto restart = more;
+  restart.push_back("--restart");
+  restart[13] = "2";
+  EXPECT_EQ(ok(restart)["step"], 2);
+  EXPECT_EQ(ok({"project", "trash", "film"})[0]["kind"], "model");
+}
+
+}  // namespace
+}  // namespace likeness::tests
