@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <numeric>
+#include <optional>
 #include <thread>
+
+#include <ATen/Parallel.h>
 
 #include "likeness/base/threads.h"
 #include "likeness/train/augment.h"
@@ -106,11 +108,11 @@ int64_t RowOrder::row(int64_t index) {
 }
 
 BatchMaker::BatchMaker(const TrainingData& data, const TrainOptions& options, uint64_t seed,
-                       bool parallel)
+                       Threads threads)
     : data_(data),
       options_(options),
       seed_(seed),
-      parallel_(parallel),
+      threads_(threads),
       order_{RowOrder(data.train_rows[0], seed, 0), RowOrder(data.train_rows[1], seed, 1)} {}
 
 void BatchMaker::fill(Batch& batch, int s, int i, int64_t row) const {
@@ -156,10 +158,15 @@ Batch BatchMaker::make(int64_t step) {
     if (side.priority.defined()) t.priority = torch::empty({n, 1, px, px});
     std::vector<int64_t> rows(n);
     for (int64_t i = 0; i < n; ++i) rows[i] = order_[s].row(step * n + i);
-    if (parallel_)
-      parallel_for(0, static_cast<int>(n), [&](int i) { fill(batch, s, i, rows[i]); });
+    const auto fill_rows = [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) fill(batch, s, static_cast<int>(i), rows[i]);
+    };
+    if (threads_ == Threads::kTorch)
+      at::parallel_for(0, n, 1, fill_rows);
+    else if (threads_ == Threads::kOwn)
+      parallel_for(0, static_cast<int>(n), [&](int i) { fill_rows(i, i + 1); });
     else
-      for (int i = 0; i < n; ++i) fill(batch, s, i, rows[i]);
+      fill_rows(0, n);
   }
   return batch;
 }
@@ -181,34 +188,45 @@ struct Loader::Impl {
     Batch batch;
     std::exception_ptr error;
   };
+  std::optional<BatchMaker> here;  // when not made ahead
+  int64_t next_step = 0;
   BoundedQueue<Item> queue{2};
   std::thread thread;
 };
 
 Loader::Loader(const TrainingData& data, const TrainOptions& options, uint64_t seed,
-               int64_t first_step, bool parallel)
+               int64_t first_step, bool ahead)
     : impl_(std::make_unique<Impl>()) {
-  impl_->thread =
-      std::thread([&queue = impl_->queue, maker = BatchMaker(data, options, seed, parallel),
-                   first_step]() mutable {
-        flush_denormals();
-        try {
-          for (int64_t step = first_step; queue.push({maker.make(step), nullptr}); ++step) {
-          }
-        } catch (...) {
-          queue.push({Batch{}, std::current_exception()});
-        }
-      });
+  if (!ahead) {
+    impl_->here.emplace(data, options, seed, BatchMaker::Threads::kTorch);
+    impl_->next_step = first_step;
+    return;
+  }
+  impl_->thread = std::thread([&queue = impl_->queue,
+                               maker = BatchMaker(data, options, seed, BatchMaker::Threads::kOwn),
+                               first_step]() mutable {
+    flush_denormals();
+    try {
+      for (int64_t step = first_step; queue.push({maker.make(step), nullptr}); ++step) {
+      }
+    } catch (...) {
+      queue.push({Batch{}, std::current_exception()});
+    }
+  });
 }
 
 Loader::~Loader() {
   impl_->queue.close();
-  impl_->thread.join();
+  if (impl_->thread.joinable()) impl_->thread.join();
 }
 
 Batch Loader::next() {
   const auto start = std::chrono::steady_clock::now();
-  auto item = impl_->queue.pop();
+  std::optional<Impl::Item> item;
+  if (impl_->here)
+    item = Impl::Item{impl_->here->make(impl_->next_step++), nullptr};
+  else
+    item = impl_->queue.pop();
   waited_s_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   LIKENESS_REQUIRE(item.has_value());
   if (item->error) std::rethrow_exception(item->error);
