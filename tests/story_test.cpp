@@ -203,7 +203,8 @@ TEST_F(Story, DoctorChecksModelsByHash) {
       likeness({"doctor", "--json"}, {.environment = {"LIKENESS_MODELS=" + models.string()}});
   EXPECT_EQ(bad.status, 11);
   bool found = false;
-  for (const auto& check : bad.json()["checks"])
+  const auto report = bad.json();
+  for (const auto& check : report["checks"])
     if (check["name"] == "model face_landmark")
       found = check["status"] == "missing" && check["fix"] == "scripts/install-models";
   EXPECT_TRUE(found) << bad.out;

@@ -80,6 +80,11 @@ int Session::main(int argc, char** argv) {
     } catch (const CLI::Success& e) {  // --help
       return app_.exit(e, std::cout, std::cerr);
     } catch (const CLI::ParseError& e) {
+      const auto known = app_.get_subcommands([](CLI::App*) { return true; });
+      const auto named = [&](const CLI::App* c) { return c->check_name(argv[1]); };
+      if (argc > 1 && argv[1][0] != '-' && std::none_of(known.begin(), known.end(), named))
+        throw Error(ErrorCode::kUsage, std::string("there is no command '") + argv[1] + "'",
+                    "see likeness --help");
       throw Error(ErrorCode::kUsage, e.what(), "see --help of the command");
     }
     install_signals(cancel());
