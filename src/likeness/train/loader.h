@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes batches: ahead of the training step on a thread of its own, or on the training thread where that is faster.
+// Makes batches: ahead of the training step on a thread of its own, or on the training thread where
+// that is faster.
 #pragma once
 
 #include <memory>
