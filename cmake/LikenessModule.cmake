@@ -3,6 +3,7 @@
 # TORCH: the whole module needs libtorch and is left out when LIKENESS_TORCH is OFF.
 # In a module without TORCH, files named *_model.cpp (and their *_model_test.cpp) may use libtorch;
 # they are left out when LIKENESS_TORCH is OFF.
+# Modules with TORCH share one precompiled <torch/torch.h>, that of the first of them: it costs half a minute.
 function(likeness_module name)
   cmake_parse_arguments(arg "TORCH" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
   if(arg_TORCH AND NOT LIKENESS_TORCH)
@@ -35,7 +36,13 @@ function(likeness_module name)
   if(sources)
     target_link_libraries(${target} PRIVATE ${arg_PRIVATE_LIBS})
     if(arg_TORCH)
-      target_precompile_headers(${target} PRIVATE <torch/torch.h>)
+      get_property(owner GLOBAL PROPERTY LIKENESS_TORCH_HEADER)
+      if(owner)
+        target_precompile_headers(${target} REUSE_FROM ${owner})
+      else()
+        set_property(GLOBAL PROPERTY LIKENESS_TORCH_HEADER ${target})
+        target_precompile_headers(${target} PRIVATE <torch/torch.h>)
+      endif()
     endif()
   endif()
   if(tests)
@@ -45,7 +52,10 @@ function(likeness_module name)
     target_compile_definitions(${target}_test PRIVATE
       LIKENESS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LIKENESS_SHARED_DIR="${CMAKE_SOURCE_DIR}/../shared")
     if(arg_TORCH AND sources)
-      target_precompile_headers(${target}_test REUSE_FROM ${target})
+      get_property(owner GLOBAL PROPERTY LIKENESS_TORCH_HEADER)
+      target_precompile_headers(${target}_test REUSE_FROM ${owner})
+      # CMake gives executables -fPIE and libraries -fPIC; GCC takes a precompiled header only with the same.
+      target_compile_options(${target}_test PRIVATE -fPIC)
     endif()
     add_test(NAME ${name} COMMAND ${target}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 900
