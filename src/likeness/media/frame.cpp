@@ -113,18 +113,37 @@ Image8 Frame::rgb8_scaled(int longest_px) const {
   return rgb8_of(*small);
 }
 
+void Frame::unshare() {
+  if (native_.use_count() == 1 && av_frame_is_writable(native_.get())) return;
+  FramePtr copy = make_frame(native_->format, native_->width, native_->height);
+  check_av(av_frame_copy(copy.get(), native_.get()), "copying a frame");
+  check_av(av_frame_copy_props(copy.get(), native_.get()), "copying a frame");
+  native_ = std::shared_ptr<AVFrame>(std::move(copy));
+}
+
+std::vector<PlaneView> Frame::luma() const {
+  const AVFrame& frame = picture(*this);
+  const PixelLayout layout = layout_of(frame);
+  std::vector<PlaneView> planes;
+  for (int p = 0; p < (layout.rgb ? 3 : 1); ++p)
+    planes.push_back({frame.data[layout.plane[p]], frame.linesize[layout.plane[p]], frame.width,
+                      frame.height, layout.depth, layout.bytes});
+  return planes;
+}
+
+std::vector<PlaneView> Frame::writable_luma() {
+  picture(*this);
+  unshare();
+  return luma();
+}
+
 void Frame::blend_rgb(Rect region, const ImageF& rgb, const ImageF& alpha) {
   picture(*this);
   check_region(*this, region);
   LIKENESS_REQUIRE(rgb.width == region.width() && rgb.height == region.height() &&
                    rgb.channels == 3);
   LIKENESS_REQUIRE(alpha.width == rgb.width && alpha.height == rgb.height && alpha.channels == 1);
-  if (native_.use_count() > 1 || !av_frame_is_writable(native_.get())) {
-    FramePtr copy = make_frame(native_->format, native_->width, native_->height);
-    check_av(av_frame_copy(copy.get(), native_.get()), "copying a frame");
-    check_av(av_frame_copy_props(copy.get(), native_.get()), "copying a frame");
-    native_ = std::shared_ptr<AVFrame>(std::move(copy));
-  }
+  unshare();
   blend_planes(*native_, region, rgb, alpha);
 }
 

@@ -189,6 +189,29 @@ TEST(FrameColour, FromRgb8GoesThereAndBack) {
   EXPECT_LE(worst, 3);
 }
 
+TEST(FrameColour, WritableLumaLeavesCopiesAndChromaAlone) {
+  for (AVPixelFormat format : {AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P10LE, AV_PIX_FMT_GBRP}) {
+    Frame frame = test_frame(format, 33, 17, 0);
+    const Frame copy = frame;
+    const std::string before = samples(copy);
+    const auto planes = frame.writable_luma();
+    ASSERT_EQ(planes.size(), format == AV_PIX_FMT_GBRP ? 3u : 1u);
+    for (const PlaneView& p : planes) {
+      EXPECT_EQ(p.width, 33);
+      EXPECT_EQ(p.height, 17);
+      EXPECT_EQ(p.depth, frame.bit_depth());
+      for (int y = 0; y < p.height; ++y)
+        for (int x = 0; x < p.width * p.bytes; ++x) p.data[y * p.stride_bytes + x] ^= 1;
+    }
+    EXPECT_EQ(samples(copy), before);
+    const std::string after = samples(frame);
+    ASSERT_EQ(after.size(), before.size());
+    size_t changed = 0;
+    for (size_t i = 0; i < after.size(); ++i) changed += after[i] != before[i];
+    EXPECT_EQ(changed, planes.size() * 33 * 17 * static_cast<size_t>(planes[0].bytes));
+  }
+}
+
 TEST(FrameColour, BadRegionIsAnError) {
   Frame f = test_frame(AV_PIX_FMT_YUV420P, 32, 32, 0);
   EXPECT_THROW(f.rgb_float({0, 0, 33, 10}), Error);

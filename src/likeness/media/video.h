@@ -7,6 +7,7 @@
 // not depend on the length of the input. Everything throws likeness::Error.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -56,6 +57,15 @@ struct Damage {
   std::string what;
 };
 
+/// Samples of one plane: `width` x `height` of 8 bit (bytes 1) or of `depth` bit in 16 (bytes 2).
+/// Belongs to the frame it came from.
+struct PlaneView {
+  uint8_t* data = nullptr;
+  std::ptrdiff_t stride_bytes = 0;
+  int width = 0, height = 0;
+  int depth = 8, bytes = 1;
+};
+
 /// One picture with its native planes. Copies share pixels; write access clones them first.
 class Frame {
  public:
@@ -83,6 +93,11 @@ class Frame {
   /// sample when rgb equals what rgb_float(region) gave. Rounds at the native bit depth.
   void blend_rgb(Rect region, const ImageF& rgb, const ImageF& alpha);
 
+  /// The planes that carry luma: Y, or R, G and B of an RGB picture. For reading; writable_luma()
+  /// clones shared pixels first, so that copies of the frame keep theirs. Chroma is not in it.
+  std::vector<PlaneView> luma() const;
+  std::vector<PlaneView> writable_luma();
+
   /// Writes R,G,B of the frame made from pixels (used by tests, demo, previews). 8-bit yuv444p
   /// BT.709 limited unless told otherwise.
   static Frame from_rgb8(const Image8& image, FrameIndex index, Rational frame_rate);
@@ -91,6 +106,7 @@ class Frame {
   void set_native(std::shared_ptr<AVFrame> native) { native_ = std::move(native); }
 
  private:
+  void unshare();
   std::shared_ptr<AVFrame> native_;
 };
 
