@@ -59,6 +59,6 @@ function(likeness_module name)
     endif()
     add_test(NAME ${name} COMMAND ${target}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 900
-      ENVIRONMENT "OMP_NUM_THREADS=2;LIKENESS_MODELS=${CMAKE_SOURCE_DIR}/.cache/models")
+      ENVIRONMENT "OMP_NUM_THREADS=2;LIKENESS_MODELS=${CMAKE_SOURCE_DIR}/.cache/models;LIKENESS_HOME=${CMAKE_BINARY_DIR}/test-home")
   endif()
 endfunction()

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <tuple>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "likeness/base/error.h"
+#include "likeness/base/sealed_file.h"
 
 namespace likeness {
 namespace fs = std::filesystem;
@@ -58,6 +60,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(tempo
   make_parent(path_);
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) throw_errno(errno, "cannot create " + path_.string());
+  seal_ = seal_detail::writer_for(path_);
 }
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
@@ -66,6 +69,16 @@ AtomicFile::~AtomicFile() {
 }
 void AtomicFile::write(const void* data, size_t size) { write_at(size_, data, size); }
 void AtomicFile::write_at(uint64_t offset, const void* data, size_t size) {
+  if (seal_) {
+    LIKENESS_REQUIRE(offset == size_);
+    const std::string ready = seal_->add(data, size);
+    write_raw(raw_size_, ready.data(), ready.size());
+  } else {
+    write_raw(offset, data, size);
+  }
+  size_ = std::max<uint64_t>(size_, offset + size);
+}
+void AtomicFile::write_raw(uint64_t offset, const void* data, size_t size) {
   const char* p = static_cast<const char*>(data);
   size_t left = size;
   while (left > 0) {
@@ -77,9 +90,14 @@ void AtomicFile::write_at(uint64_t offset, const void* data, size_t size) {
     p += n;
     left -= static_cast<size_t>(n);
   }
-  size_ = std::max<uint64_t>(size_, offset + size);
+  raw_size_ = std::max<uint64_t>(raw_size_, offset + size);
 }
 void AtomicFile::commit() {
+  if (seal_) {
+    const std::string end = seal_->finish();
+    write_raw(raw_size_, end.data(), end.size());
+    seal_.reset();
+  }
   if (::fsync(fd_) != 0) throw_errno(errno, "cannot write " + path_.string());
   int closed = ::close(fd_);
   fd_ = -1;
@@ -123,6 +141,10 @@ std::string read_file(const fs::path& path, uint64_t limit) {
                 "check that this is the right file");
   std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (in.bad()) throw Error(ErrorCode::kIo, "cannot read " + path.string(), "check the disk");
+  if (is_sealed({reinterpret_cast<const uint8_t*>(text.data()), text.size()})) {
+    const MappedFile plain(path);
+    text.assign(plain.bytes().begin(), plain.bytes().end());
+  }
   return text;
 }
 
@@ -141,9 +163,23 @@ MappedFile::MappedFile(const fs::path& path) {
     ::close(fd);
     if (p == MAP_FAILED) throw_errno(e, "cannot map " + path.string());
     data_ = static_cast<const uint8_t*>(p);
+    if (is_sealed(bytes())) unseal(path);
   } else {
     ::close(fd);
   }
+}
+void MappedFile::unseal(const fs::path& path) {
+  const auto sealed = bytes();
+  data_ = nullptr;
+  size_ = 0;
+  const auto unmap = [&] { ::munmap(const_cast<uint8_t*>(sealed.data()), sealed.size()); };
+  try {
+    std::tie(data_, size_) = seal_detail::unseal_to_memory(sealed, path.string());
+  } catch (...) {
+    unmap();
+    throw;
+  }
+  unmap();
 }
 MappedFile::MappedFile(MappedFile&& other) noexcept : data_(other.data_), size_(other.size_) {
   other.data_ = nullptr;

@@ -6,12 +6,19 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace likeness {
 
+namespace seal_detail {
+class Writer;
+}
+
+/// Encrypts when an open Seal covers the path (sealed_file.h); offsets and sizes are of the plain
+/// bytes, and then only appending is possible.
 class AtomicFile {
  public:
   /// Makes the parent folders. Throws kIo (read-only folder), kNoSpace.
@@ -27,9 +34,11 @@ class AtomicFile {
   const std::filesystem::path& temporary_path() const { return temporary_; }
 
  private:
+  void write_raw(uint64_t offset, const void* data, size_t size);
   std::filesystem::path path_, temporary_;
   int fd_ = -1;
-  uint64_t size_ = 0;
+  uint64_t size_ = 0, raw_size_ = 0;
+  std::unique_ptr<seal_detail::Writer> seal_;
 };
 
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
@@ -39,12 +48,14 @@ void commit_file(const std::filesystem::path& temporary, const std::filesystem::
 /// A name beside `path` for such a library to write to; keeps the extension: out.mp4 ->
 /// .out.<pid>.tmp.mp4
 std::filesystem::path temporary_name(const std::filesystem::path& path);
-/// Whole file. Throws kNotFound, kIo, kBadInput when larger than `limit`.
+/// Whole file; a sealed one decrypted. Throws kNotFound, kIo, kBadInput when larger than `limit`,
+/// kRefused when it is sealed under a key that is not open.
 std::string read_file(const std::filesystem::path& path, uint64_t limit = 1ull << 32);
 /// Throws the Error that fits errno (ENOSPC -> kNoSpace, EACCES/EROFS -> kIo, ENOENT -> kNotFound).
 [[noreturn]] void throw_errno(int error_number, const std::string& what);
 
-/// Read-only memory map. Throws kNotFound, kIo; an empty file gives an empty span.
+/// Read-only memory map. Throws kNotFound, kIo; an empty file gives an empty span. A sealed file is
+/// decrypted into memory; throws kRefused when it is sealed under a key that is not open.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);
@@ -54,6 +65,7 @@ class MappedFile {
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
 
  private:
+  void unseal(const std::filesystem::path& path);
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
 };

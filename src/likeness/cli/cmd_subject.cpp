@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/cli/session.h"
+#include "likeness/trust/consent_store.h"
 
 namespace likeness::cli {
 namespace {
@@ -31,11 +32,12 @@ void add_add(Session& s, CLI::App* group) {
     auto p = Project::open(a->folder);
     p.add_subject({.name = a->name, .kind = project::subject_kind(a->kind), .licence = a->licence});
     const auto subject = p.subject(a->name);
+    trust::declare_subject(p, subject);
     s.print(subject_json(subject), "added " + subject.name + " (" + a->kind + "), declared by " +
                                        subject.declared_by + "\n");
     if (subject.kind == project::SubjectKind::kPerson)
-      log_info(
-          "train and swap are refused for a person until consent records exist (a later version)");
+      log_info("train and swap of a person need a consent record: likeness consent request " +
+               a->folder + " " + a->name);
     return 0;
   });
 }

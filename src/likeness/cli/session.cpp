@@ -108,10 +108,12 @@ int run_program(int argc, char** argv) {
   add_project_commands(session);
   add_subject_commands(session);
   add_extract_command(session);
+  add_consent_commands(session);
   add_faceset_commands(session);
   add_train_command(session);
   add_swap_command(session);
   add_evaluate_command(session);
+  add_ledger_commands(session);
   add_demo_command(session);
   add_options_command(session);
   add_version_command(session);

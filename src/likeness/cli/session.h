@@ -54,6 +54,8 @@ void add_extract_command(Session& session);
 void add_faceset_commands(Session& session);
 void add_train_command(Session& session);
 void add_swap_command(Session& session);
+void add_consent_commands(Session& session);
+void add_ledger_commands(Session& session);
 void add_evaluate_command(Session& session);
 void add_demo_command(Session& session);
 void add_doctor_command(Session& session);

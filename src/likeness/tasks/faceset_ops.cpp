@@ -5,10 +5,12 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "likeness/base/error.h"
 #include "likeness/media/video.h"
+#include "likeness/tasks/consent_check.h"
 #include "likeness/tasks/runner.h"
 
 namespace likeness::tasks {
@@ -32,6 +34,13 @@ fs::path existing_path(const project::Project& project, const std::string& subje
                               : "known facesets: " + known);
   }
   return path;
+}
+/// The keys of a person's faceset; a subject of another kind, or one that is gone, has none.
+std::optional<trust::Grant> unlock(const project::Project& project, const std::string& subject) {
+  for (const auto& s : project.subjects())
+    if (s.name == subject && s.kind == project::SubjectKind::kPerson)
+      return unlock_faceset(project, subject);
+  return std::nullopt;
 }
 Faceset open(const project::Project& project, const std::string& subject) {
   return Faceset::open(existing_path(project, subject));
@@ -86,6 +95,7 @@ nlohmann::json set_excluded(const project::Project& project, const std::string& 
                             const std::vector<std::string>& ids, bool excluded,
                             bool all_when_empty) {
   ProjectLock lock(project, "faceset-" + subject);
+  const auto unlocked = unlock(project, subject);
   const Faceset set = open(project, subject);
   std::set<std::string> wanted(ids.begin(), ids.end());
   std::vector<Item> rows = set.items();
@@ -119,6 +129,7 @@ nlohmann::json faceset_list(const project::Project& project) {
   for (const auto& path : files) {
     nlohmann::json j = {{"subject", path.stem().string()}, {"bytes", fs::file_size(path, ec)}};
     try {
+      const auto unlocked = unlock(project, path.stem().string());
       const Faceset set = Faceset::open(path);
       std::set<std::string> sources;
       for (const Item& i : set.items()) sources.insert(i.source);
@@ -138,6 +149,7 @@ nlohmann::json faceset_list(const project::Project& project) {
 
 nlohmann::json faceset_show(const project::Project& project, const std::string& subject,
                             const fs::path& sheet, int columns, int thumb_px) {
+  const auto unlocked = unlock(project, subject);
   const Faceset set = open(project, subject);
   const auto& items = set.items();
   std::map<std::string, int64_t> sources;
@@ -176,6 +188,7 @@ nlohmann::json faceset_sort(const project::Project& project, const std::string& 
                             const fs::path& sheet) {
   std::unique_ptr<ProjectLock> lock;
   if (write) lock = std::make_unique<ProjectLock>(project, "faceset-" + subject);
+  const auto unlocked = unlock(project, subject);
   const Faceset set = open(project, subject);
   const std::vector<size_t> order = faceset::sort_by(set, key, descending);
   nlohmann::json rows = nlohmann::json::array();
@@ -214,6 +227,7 @@ nlohmann::json faceset_sort(const project::Project& project, const std::string& 
 nlohmann::json faceset_filter(const project::Project& project, const std::string& subject,
                               const faceset::Filter& rules, bool dry_run) {
   ProjectLock lock(project, "faceset-" + subject);
+  const auto unlocked = unlock(project, subject);
   const Faceset set = open(project, subject);
   std::vector<Item> rows = set.items();
   std::vector<bool> pass(rows.size());
@@ -243,6 +257,7 @@ nlohmann::json faceset_restore(const project::Project& project, const std::strin
 
 nlohmann::json faceset_compact(const project::Project& project, const std::string& subject) {
   ProjectLock lock(project, "faceset-" + subject);
+  const auto unlocked = unlock(project, subject);
   const Faceset set = open(project, subject);
   const size_t excluded = count_excluded(set.items());
   if (excluded == set.items().size())
@@ -254,6 +269,13 @@ nlohmann::json faceset_compact(const project::Project& project, const std::strin
 
 nlohmann::json faceset_export(const project::Project& project, const std::string& subject,
                               const fs::path& folder, const std::string& format) {
+  // Out of the vault and out of the project: only with a consent that lets the face be used.
+  std::optional<trust::Grant> unlocked;
+  for (const auto& s : project.subjects())
+    if (s.name == subject && s.kind == project::SubjectKind::kPerson)
+      unlocked = trust::authorise(project, {.task = "faceset export",
+                                            .operation = trust::Operation::kTrain,
+                                            .subjects = {{subject, trust::Role::kIdentity}}});
   const Faceset set = open(project, subject);
   std::error_code ec;
   if (fs::exists(folder, ec) && !fs::is_empty(folder, ec))

@@ -4,10 +4,34 @@
 #include <algorithm>
 
 #include "likeness/base/error.h"
+#include "likeness/base/sealed_file.h"
 #include "likeness/tensor/safetensors.h"
 
 namespace likeness::tasks {
 namespace fs = std::filesystem;
+
+namespace {
+
+/// Of a person's model only the label can be read before the gate has opened it. The label is bound
+/// to the contents: who changes it cannot open the file.
+ModelInfo sealed_model_info(ModelInfo info, const std::string& label) {
+  const auto j = nlohmann::json::parse(label, nullptr, false);
+  if (j.is_object() && j.contains("subjects") && j["subjects"].is_array())
+    for (const auto& s : j["subjects"]) {
+      if (!s.is_object()) continue;
+      const std::string role = s.value("role", ""), name = s.value("name", "");
+      if (role == "identity") info.identity = name;
+      if (role == "performer") info.performer = name;
+    }
+  if (info.identity.empty())
+    throw Error(ErrorCode::kDamaged,
+                info.weights.string() + " does not say whose likeness it makes",
+                "train the model again; only models of this project can be used");
+  info.metadata = {{"identity", info.identity}, {"performer", info.performer}, {"sealed", true}};
+  return info;
+}
+
+}  // namespace
 
 std::vector<std::string> model_names(const project::Project& project) {
   std::vector<std::string> out;
@@ -31,6 +55,7 @@ ModelInfo model_info(const project::Project& project, const std::string& name) {
                                     " --identity … --performer …"
                               : "known models: " + known);
   }
+  if (const auto sealed = sealed_info(info.weights)) return sealed_model_info(info, sealed->label);
   const tensor::SafeTensors file(info.weights);
   auto field = [&](const char* key) {
     const auto it = file.metadata().find(key);

@@ -10,6 +10,7 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
+#include "likeness/tasks/consent_check.h"
 
 #ifndef LIKENESS_VERSION
 #define LIKENESS_VERSION "0.1.0"
@@ -117,6 +118,7 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
   };
   try {
     const trust::Grant grant = trust::authorise(project, task.request());
+    check_material(project, grant);
     const std::vector<trust::Input> inputs = task.inputs(project);
     const std::string key = job_key(task, inputs);
     std::vector<std::unique_ptr<ProjectLock>> locks;
@@ -126,6 +128,7 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
     const fs::path work = project.work_folder(key);
     make_folder(work);
     remove_leftovers(work);
+    grant.seal_folder(work);
     Run run{project, progress, cancel, grant, work};
     JobResult done = run_job(task, run, inputs, job);
     // A task that can stop early and still give something whole (training) ends so.

@@ -97,6 +97,7 @@ void TrainTask::run(const Chunk&, const fs::path& out, Run& run) {
   for (const auto& s : {run.project.subject(identity_)})
     if (!s.licence.empty()) about["licence"] = "footage: " + s.licence;
   const fs::path folder = run.project.model_folder(model_);
+  run.grant.seal_folder(folder);  // checkpoints hold a person as the model does
   std::unique_ptr<train::Trainer> trainer;
   if (train::Trainer::has_checkpoint(folder))
     trainer = train::Trainer::resume(options_.train, std::move(prepared.data), folder);

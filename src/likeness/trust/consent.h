@@ -2,19 +2,27 @@
 // The consent gate. Nothing that makes or changes a person's face runs without a Grant, and only
 // authorise() can make one: the runner asks for it, so a feature cannot forget.
 //
-// Rules today, deny by default (each has a name that the refusal tells):
-//   synthetic-declared  nobody real, by the declaration recorded with the subject
-//   licensed-declared   dataset or stock, by the recorded reference to its licence
-//   person-needs-consent-record   refused until consent records exist
-// A later issue adds records, revocation and the content gate behind the same call.
+// Deny by default; every refusal names its rule. What is not a person passes by its recorded
+// declaration (synthetic-declared, licensed-declared). A person passes by a valid consent record
+// (consent-record) or, to find and store faces only, without one (analysis-only: its faceset is
+// what the evidence is compared with). The rules of a record: docs/guide/consent.md.
+// A Grant holds the keys of its persons' sealed material: while a copy of it lives, and only then,
+// this process can open them.
 #pragma once
 
+#include <filesystem>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "likeness/project/project.h"
+
+namespace likeness {
+class Seal;
+}
 
 namespace likeness::trust {
 
@@ -37,6 +45,18 @@ struct Request {
   Operation operation = Operation::kAnalyse;
   std::string modality = "face";
   std::vector<SubjectUse> subjects;
+  /// What the result is for, where the task knows it; project.toml's [consent] uses, languages and
+  /// territories are added.
+  std::vector<std::string> uses, languages, territories;
+};
+
+/// A consent that a grant rests on: what the manifest's consent assertion needs, no more.
+struct GrantedConsent {
+  std::string subject;
+  std::string id, digest;              ///< urn:uuid:…; SHA-256 of the JCS text of the record
+  std::string valid_until;             ///< UTC
+  std::string subject_key_thumbprint;  ///< PublicKey::thumbprint()
+  std::vector<std::string> operations;
 };
 
 class Grant {
@@ -45,7 +65,14 @@ class Grant {
   const Request& request() const { return request_; }
   /// {id, task, operation, modality, issued_at, subjects: [{name, role, kind, rule, declared_by,
   /// ...}]}
+  /// A person's subject also has "consent": {id, digest, valid_until, subject_key_thumbprint}.
   const nlohmann::json& record() const { return record_; }
+  const std::vector<GrantedConsent>& consents() const { return consents_; }
+  /// Faces the persons agreed with, by subject: what their facesets must show. Never written out.
+  const std::map<std::string, std::vector<float>>& faces() const { return faces_; }
+  /// Files with identity material under this folder are written sealed while the grant lives.
+  /// Nothing happens when no person is in it.
+  void seal_folder(const std::filesystem::path& folder) const;
 
  private:
   friend Grant authorise(const project::Project& project, const Request& request);
@@ -53,9 +80,12 @@ class Grant {
   std::string id_;
   Request request_;
   nlohmann::json record_;
+  std::vector<GrantedConsent> consents_;
+  std::map<std::string, std::vector<float>> faces_;
+  std::vector<std::shared_ptr<likeness::Seal>> seals_;  ///< first: all persons together
 };
 
-/// Throws kRefused (names subject and rule), kNotFound (no such subject).
+/// Throws kRefused (names subject and rule), kNotFound (no such subject), kDamaged (the ledger).
 Grant authorise(const project::Project& project, const Request& request);
 
 }  // namespace likeness::trust
