@@ -7,6 +7,7 @@
 
 #include "likeness/base/threads.h"
 #include "likeness/trust/watermark_grid.h"
+#include "likeness/trust/watermark_whiten.h"
 
 namespace likeness::trust {
 namespace {
@@ -121,7 +122,8 @@ SlotEvidence slot_evidence(const std::vector<ReducedFrame>& frames, double shift
 }
 
 cv::Mat still_evidence(const cv::Mat& luma, double samples_per_chip) {
-  return weighted(chip_average(luma, samples_per_chip), samples_per_chip);
+  const int step = static_cast<int>(samples_per_chip + 0.5);
+  return weighted(whitened(chip_average(luma, samples_per_chip), step), samples_per_chip);
 }
 
 }  // namespace likeness::trust

@@ -14,6 +14,7 @@ namespace {
 constexpr double kBlockS = 8.0;
 constexpr size_t kMostFrames = 1200;  ///< of a block, 60 MB
 constexpr int kShifts = 3;            ///< slot boundaries are tried in steps of a third
+constexpr double kLeastScore = 3.5;   ///< of pilots, to be worth a decoding
 constexpr size_t kTracks = 3;         ///< poses that are followed from block to block
 constexpr int kFullBlocks = 3;        ///< blocks of an unmarked file that get the full search
 
@@ -101,7 +102,7 @@ struct VideoWatermarkReader::Impl {
                  const std::vector<SlotEvidence>& sets, std::vector<Track>& fresh) {
     for (size_t i = 0; i < std::min(most, poses.size()); ++i) {
       const GridPose& p = poses[i];
-      if (p.score < 3.5) break;
+      if (p.score < kLeastScore) continue;
       fresh.push_back({p, log_poses, ChipSums(plan), {}});
       follow(fresh.back(), sets);
       if (best.found) return true;
@@ -130,8 +131,11 @@ struct VideoWatermarkReader::Impl {
     }
     std::vector<Track> fresh;
     std::vector<GridPose> poses = search.framed(folded);
-    for (GridPose& p : poses) p = search.refined(folded[static_cast<size_t>(p.shift)], p);
-    bool found = try_poses(poses, kLogPosesQuick, 4, sets, fresh);
+    // As framed first; a slightly better fit by chance is worse than the truth.
+    const size_t framed = poses.size();
+    for (size_t i = 0; i < framed; ++i)
+      poses.push_back(search.refined(folded[static_cast<size_t>(poses[i].shift)], poses[i]));
+    bool found = try_poses(poses, kLogPosesQuick, poses.size(), sets, fresh);
     if (!found && depth == WatermarkSearch::kFull && full_blocks < kFullBlocks && !best.present) {
       ++full_blocks;
       for (bool all_phases : {false, true}) {
