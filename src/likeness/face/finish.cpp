@@ -140,7 +140,7 @@ void make_tracks(ClipAnalysis& out) {
 }
 
 /// Smooths each run of consecutive frames and weighs the jitter by length.
-void smooth_faces(ClipAnalysis& out, float strength) {
+void smooth_faces(ClipAnalysis& out, const std::vector<Motion>& motions, float strength) {
   double before = 0, after = 0, weight = 0;
   for (const auto& [id, faces] : faces_by_track(out)) {
     for (size_t begin = 0, end; begin < faces.size(); begin = end) {
@@ -153,12 +153,19 @@ void smooth_faces(ClipAnalysis& out, float strength) {
       };
       const double counts = static_cast<double>(n < 3 ? 0 : n - 2);
       before += counts * jitter_of_sequence(n, read);
-      smooth_sequence(n, strength, read, [&](size_t k, const Points& points) {
+      const auto write = [&](size_t k, const Points& points) {
+        out.faces[faces[begin + k]].points = points;
+      };
+      smooth_sequence(n, strength, read, write);
+      if (motions.size() == out.faces.size())
+        steady_sequence(
+            n, strength, read, [&](size_t k) -> const Motion& { return motions[faces[begin + k]]; },
+            write);
+      for (size_t k = 0; strength > 0 && k < n; ++k) {
         Face& face = out.faces[faces[begin + k]];
-        face.points = points;
-        face.pose = solve_pose(points);
-        face.box = box_of(points);
-      });
+        face.pose = solve_pose(face.points);
+        face.box = box_of(face.points);
+      }
       after += counts * jitter_of_sequence(n, read), weight += counts;
     }
   }
@@ -198,16 +205,21 @@ void Finisher::take(TrackedFrame& tracked) {
     face.has_embedding = true;
     embedded_[face.track] = face.frame;
   }
+  if (options_.smooth > 0)
+    for (const Motion& m : motion_meter_.measure(tracked.prepared, tracked.faces))
+      motions_.push_back(m);
   if (visitor_) visitor_(tracked.prepared->frame, tracked.faces);
   out_.faces.insert(out_.faces.end(), tracked.faces.begin(), tracked.faces.end());
 }
 
-void finish_analysis(ClipAnalysis& out, const AnalysisOptions& options) {
+void finish_analysis(ClipAnalysis& out, const std::vector<Motion>& motions,
+                     const AnalysisOptions& options) {
+  // First of all, while the motions lie beside the faces.
+  smooth_faces(out, motions, static_cast<float>(options.smooth));
   drop_doubtful_tracks(out);
   split_changed_people(out);
   make_tracks(out);
   cluster_tracks(out.tracks);
-  smooth_faces(out, static_cast<float>(options.smooth));
 }
 
 }  // namespace likeness::face

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "likeness/face/motion.h"
 #include "likeness/face/prepare.h"
 #include "likeness/face/quality.h"
 
@@ -16,6 +17,8 @@ class Finisher {
            ClipAnalysis& out)
       : nets_(nets), options_(options), visitor_(visitor), out_(out) {}
   void take(TrackedFrame& tracked);
+  /// One for each of out.faces.
+  const std::vector<Motion>& motions() const { return motions_; }
 
  private:
   bool embedding_due(const Face& face) const;
@@ -24,10 +27,14 @@ class Finisher {
   const FrameVisitor& visitor_;
   ClipAnalysis& out_;
   QualityMeter meter_;
+  MotionMeter motion_meter_;
+  std::vector<Motion> motions_;
   std::map<int, FrameIndex> embedded_;  ///< last frame by track
 };
 
-/// Tracks, splits where a track changed its person, clusters, smooths, jitter before and after.
-void finish_analysis(ClipAnalysis& out, const AnalysisOptions& options);
+/// Smooths, with jitter before and after; then tracks, splits where a track changed its person,
+/// clusters. `motions`: one for each of out.faces, or none.
+void finish_analysis(ClipAnalysis& out, const std::vector<Motion>& motions,
+                     const AnalysisOptions& options);
 
 }  // namespace likeness::face

@@ -86,6 +86,8 @@ class Pipeline {
       if (e) std::rethrow_exception(e);
   }
 
+  const std::vector<Motion>& motions() const { return finisher_.motions(); }
+
  private:
   // One frame behind the decoder: what comes after tells a cut from fast motion.
   void prepare_all() {
@@ -155,7 +157,7 @@ ClipAnalysis analyse_clip(const std::filesystem::path& path, const FaceNets& net
   Pipeline pipeline(nets, options, visitor, progress, out);
   pipeline.run(next, frames_to_hold(out.info, options), cancel);
   out.damage = reader.damage();
-  finish_analysis(out, options);
+  finish_analysis(out, pipeline.motions(), options);
   progress.end();
   return out;
 }
@@ -187,7 +189,7 @@ ClipAnalysis analyse_photos(const std::vector<std::filesystem::path>& photos, co
   };
   Pipeline pipeline(nets, stills, visitor, progress, out);
   pipeline.run(next, 1, cancel);
-  finish_analysis(out, stills);
+  finish_analysis(out, {}, stills);
   progress.end();
   return out;
 }

@@ -101,7 +101,7 @@ struct Renderer::Impl {
     // Registration to the model: without it textures swim by the landmark net's errors.
     face::Points points = moved(f.points, -x0, -y0);
     for (int round = 0; round < kRefineRounds; ++round)
-      points = appearance.refine(plate, points, 1);
+      points = appearance.refine(plate, points, 1, Appearance::Registration::kFast);
     auto seen = appearance.analyse(plate, points, 1);
     points = moved(points, x0, y0);
     face::Points shaped = appearance.identity_points(points);

@@ -252,7 +252,8 @@ TEST_F(AppearanceTest, RegistrationBringsFacesNearerToTheModel) {
       return sum / weight;
     };
     before += residual(ben[i].face.points);
-    after += residual(a.refine(image, ben[i].face.points, 0));
+    after +=
+        residual(a.refine(image, ben[i].face.points, 0, train::Appearance::Registration::kFast));
   }
   EXPECT_LT(after, 0.9 * before);
 }

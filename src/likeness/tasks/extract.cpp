@@ -20,7 +20,7 @@ namespace {
 
 /// Raised when the analysis itself changes, so that stored results of older programs are not
 /// reused.
-constexpr int kAnalysisVersion = 1;
+constexpr int kAnalysisVersion = 2;
 /// Frames per chunk of crops: what a kill costs at most.
 constexpr FrameIndex kCropFrames = 1500;
 

@@ -2,7 +2,6 @@
 #include "likeness/train/appearance.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include <Eigen/Dense>
 #include <opencv2/imgproc.hpp>
@@ -10,6 +9,7 @@
 
 #include "likeness/base/error.h"
 #include "likeness/base/threads.h"
+#include "likeness/train/skin.h"
 
 namespace likeness::train {
 namespace {
@@ -21,7 +21,7 @@ using face::Points;
 constexpr int kTerms = 6;
 constexpr int kMaxComponents = 8;
 constexpr double kExpressionRidge = 5;
-constexpr int kRefineRounds = 2;
+constexpr int kRefineRounds = 4;
 
 /// Landmarks whose offsets from neutral say what the face does: lips, inner lips, lids, brows,
 /// chin, cheeks.
@@ -32,7 +32,6 @@ const std::vector<int>& expression_points() {
       70,  63,  105, 66, 55,  285, 296, 334, 293, 300, 152, 199, 50,  280, 205, 425};
   return points;
 }
-int descriptor_size() { return static_cast<int>(expression_points().size()) * 3 + 2; }
 
 std::array<double, kTerms> pose_terms(double yaw, double pitch) {
   return {1, yaw, pitch, yaw * yaw, pitch * pitch, yaw * pitch};
@@ -59,12 +58,6 @@ Posed posed(const Points& points) {
   return p;
 }
 
-float percentile(std::vector<float> values, double p) {
-  size_t k = std::min(values.size() - 1, static_cast<size_t>(p * (values.size() - 1) + 0.5));
-  std::nth_element(values.begin(), values.begin() + static_cast<long>(k), values.end());
-  return values[k];
-}
-
 NeutralShape fit_neutral(const std::vector<Posed>& faces) {
   int n = static_cast<int>(faces.size());
   MatrixXd expression(n, 6);
@@ -76,7 +69,7 @@ NeutralShape fit_neutral(const std::vector<Posed>& faces) {
   for (int k = 0; k < 6; ++k) {
     std::vector<float> column(n);
     for (int i = 0; i < n; ++i) column[i] = static_cast<float>(expression(i, k));
-    double rest = percentile(column, 0.4);
+    double rest = percentile_of(column, 0.4);
     double mean = expression.col(k).mean();
     double deviation = std::sqrt((expression.col(k).array() - mean).square().mean()) + 1e-6;
     for (int i = 0; i < n; ++i) a(i, kTerms + k) = (expression(i, k) - rest) / deviation;
@@ -102,14 +95,9 @@ NeutralShape fit_neutral(const std::vector<Posed>& faces) {
       out.coefficients[k][v] = {static_cast<float>(w(k, v * 3)),
                                 static_cast<float>(w(k, v * 3 + 1)),
                                 static_cast<float>(w(k, v * 3 + 2))};
-  out.yaw_low = percentile(yaw, 0.01), out.yaw_high = percentile(yaw, 0.99);
-  out.pitch_low = percentile(pitch, 0.01), out.pitch_high = percentile(pitch, 0.99);
+  out.yaw_low = percentile_of(yaw, 0.01), out.yaw_high = percentile_of(yaw, 0.99);
+  out.pitch_low = percentile_of(pitch, 0.01), out.pitch_high = percentile_of(pitch, 0.99);
   return out;
-}
-
-cv::Mat view(const ImageF& image) {
-  return cv::Mat(image.height, image.width, CV_32FC(image.channels),
-                 const_cast<float*>(image.data.data()));
 }
 
 /// Weighted mean over samples.
@@ -171,6 +159,8 @@ ImageF shading_of(const ImageF& texture, const ImageF& mean, const ImageF& visib
   for (int y = 0; y < size; ++y) std::copy_n(full.ptr<float>(y), size * 3, out.row(y));
   return out;
 }
+
+int Appearance::descriptor_size() { return static_cast<int>(expression_points().size()) * 3 + 2; }
 
 void Appearance::build_layout() { layout_ = face::make_layout(layout_shape_, size_px_); }
 
@@ -257,8 +247,8 @@ ExpressionModel fit_expression(const std::vector<std::vector<float>>& descriptor
     m.scale.push_back(static_cast<float>(deviation));
     std::vector<float> column(n);
     for (int i = 0; i < n; ++i) column[i] = static_cast<float>(f(i, c));
-    m.low.push_back(percentile(column, 0.01));
-    m.high.push_back(percentile(column, 0.99));
+    m.low.push_back(percentile_of(column, 0.01));
+    m.high.push_back(percentile_of(column, 0.99));
   }
   MatrixXd normal = f.transpose() * f;
   normal.diagonal().array() += n / 6.0 + 1e-6;
@@ -362,7 +352,8 @@ void Appearance::learn_textures(int side, const std::vector<Points>& points,
   parallel_for(0, n, [&](int i) { u.base[i] = predict(descriptors[i], side); });
 }
 
-Points Appearance::refine(const ImageF& image, const Points& points, int side) const {
+Points Appearance::refine(const ImageF& image, const Points& points, int side,
+                          Registration quality) const {
   Analysis seen = analyse(image, points, side);
   ImageF expected = predict(seen.descriptor, side);
   int size = size_px_;
@@ -379,11 +370,17 @@ Points Appearance::refine(const ImageF& image, const Points& points, int side) c
       to.at<uint8_t>(y, x) = byte(v * t + (1 - v) * e);
     }
   auto dis = cv::DISOpticalFlow::create(cv::DISOpticalFlow::PRESET_MEDIUM);
+  if (quality == Registration::kFine) {
+    // Down to single pixels, with patches large enough to lock onto stubble and freckles.
+    dis->setFinestScale(0);
+    dis->setPatchSize(12);
+    dis->setPatchStride(6);
+  }
   dis->calc(from, to, flow);
   cv::Mat visible(size, size, CV_32F, seen.visible.data.data()), weight, weighted = flow.clone();
   for (int y = 0; y < size; ++y)
     for (int x = 0; x < size; ++x) weighted.at<cv::Vec2f>(y, x) *= seen.visible.at(x, y);
-  double sigma = size / 40.0;
+  double sigma = size / 50.0;
   cv::GaussianBlur(weighted, weighted, {}, sigma);
   cv::GaussianBlur(visible, weight, {}, sigma);
   // A vertex moves by its flow through the local map from layout to image.
@@ -418,88 +415,6 @@ Points Appearance::refine(const ImageF& image, const Points& points, int side) c
   return out;
 }
 
-namespace {
-
-/// Root mean square deviation of luma from the mean over the samples that see a pixel.
-ImageF deviation(const std::vector<ImageF>& textures, const std::vector<ImageF>& visible,
-                 const ImageF& mean) {
-  ImageF out(mean.width, mean.height, 1);
-  parallel_for(0, mean.height, [&](int y) {
-    for (int x = 0; x < mean.width; ++x) {
-      double sum = 0, weight = 1e-3;
-      for (size_t i = 0; i < textures.size(); ++i) {
-        double d = 0, v = visible[i].at(x, y);
-        for (int k = 0; k < 3; ++k) d += (textures[i].at(x, y, k) - mean.at(x, y, k)) / 3;
-        sum += v * d * d, weight += v;
-      }
-      out.at(x, y) = static_cast<float>(std::sqrt(sum / weight));
-    }
-  });
-  return out;
-}
-
-/// Marks what is not skin in a mean texture: far darker, of another hue, or never the same.
-void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshLayout& layout,
-                  float unsteady, cv::Mat& foreign) {
-  constexpr float kDark = 0.45f, kHue = 0.07f;
-  int size = layout.size_px;
-  std::vector<float> luma, red, green;
-  auto chroma = [](const float* c, int k) { return c[k] / (c[0] + c[1] + c[2] + 1e-3f); };
-  for (int y = size * 3 / 10; y < size * 7 / 10; ++y)
-    for (int x = size * 3 / 10; x < size * 7 / 10; ++x) {
-      if (layout.priority.at(x, y) > 0.1f) continue;
-      const float* c = &mean.at(x, y);
-      luma.push_back(c[0] + c[1] + c[2]);
-      red.push_back(chroma(c, 0)), green.push_back(chroma(c, 1));
-    }
-  if (luma.empty()) return;
-  float skin_luma = percentile(luma, 0.5), skin_red = percentile(red, 0.5),
-        skin_green = percentile(green, 0.5);
-  for (int y = 0; y < size; ++y)
-    for (int x = 0; x < size; ++x) {
-      const float* c = &mean.at(x, y);
-      if (c[0] + c[1] + c[2] < kDark * skin_luma ||
-          std::hypot(chroma(c, 0) - skin_red, chroma(c, 1) - skin_green) > kHue ||
-          deviation.at(x, y) > unsteady)
-        foreign.at<uint8_t>(y, x) = 255;
-    }
-}
-
-/// 1 - what is foreign and hangs together with the outside; eyes, brows and lips are islands and
-/// stay.
-ImageF skin_mask(cv::Mat foreign, const face::MeshLayout& layout) {
-  int size = layout.size_px;
-  cv::copyMakeBorder(foreign, foreign, 1, 1, 1, 1, cv::BORDER_CONSTANT, cv::Scalar(255));
-  cv::Mat marked = foreign.clone();
-  marked.row(0).setTo(0), marked.row(size + 1).setTo(0);
-  marked.col(0).setTo(0), marked.col(size + 1).setTo(0);
-  for (int y = 0; y < size; ++y)
-    for (int x = 0; x < size; ++x) {
-      if (layout.coverage.at(x, y) <= 0) {
-        foreign.at<uint8_t>(y + 1, x + 1) = 255;
-        marked.at<uint8_t>(y + 1, x + 1) = 0;
-      }
-      if (layout.priority.at(x, y) > 0.3f) foreign.at<uint8_t>(y + 1, x + 1) = 0;
-    }
-  cv::floodFill(foreign, {0, 0}, cv::Scalar(128));
-  cv::Mat outside = (foreign == 128) & marked, soft;
-  // Locks of hair give a ragged edge: smoothed, and grown by the same blur.
-  outside.convertTo(soft, CV_32F, 1 / 255.0);
-  cv::GaussianBlur(soft, soft, {}, size / 32.0);
-  cv::threshold(soft, soft, 0.3, 1.0, cv::THRESH_BINARY);
-  cv::GaussianBlur(soft, soft, {}, size / 48.0);
-  ImageF out(size, size, 1);
-  for (int y = 0; y < size; ++y)
-    for (int x = 0; x < size; ++x)
-      // The falloff lies inside the skin: nothing foreign shines through.
-      out.at(x, y) = layout.coverage.at(x, y) <= 0
-                         ? 0.0f
-                         : std::clamp(1.0f - 2.0f * soft.at<float>(y + 1, x + 1), 0.0f, 1.0f);
-  return out;
-}
-
-}  // namespace
-
 Appearance Appearance::learn(const std::vector<Points> points[2],
                              const std::function<Image8(int, size_t)>& image, int size_px,
                              Unwrapped unwrapped[2], Progress& progress, const Cancel& cancel) {
@@ -521,134 +436,23 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
     for (int side = 0; round < kRefineRounds && side < 2; ++side)
       parallel_for(0, static_cast<int>(moved[side].size()), [&](int i) {
         cancel.check();
-        moved[side][i] =
-            a.refine(to_float(image(side, static_cast<size_t>(i))), moved[side][i], side);
+        moved[side][i] = a.refine(to_float(image(side, static_cast<size_t>(i))), moved[side][i],
+                                  side, Registration::kFine);
         progress.advance();
       });
   }
   progress.end();
-  cv::Mat foreign(size_px, size_px, CV_8U, cv::Scalar(0));
-  // Strict with what would be pasted, lenient with what would be covered.
-  constexpr float kUnsteady[2] = {0.13f, 0.25f};
-  for (int side = 0; side < 2; ++side)
-    mark_foreign(a.person_[side].mean,
-                 deviation(unwrapped[side].texture, unwrapped[side].visible, a.person_[side].mean),
-                 a.layout_, kUnsteady[side], foreign);
-  a.skin_ = skin_mask(foreign, a.layout_);
+  const Samples samples[2] = {{unwrapped[0].texture, unwrapped[0].visible, a.person_[0].mean},
+                              {unwrapped[1].texture, unwrapped[1].visible, a.person_[1].mean}};
+  a.skin_ = skin_of(samples, a.layout_);
   for (int k = 0; k < 3; ++k) {
     std::vector<float> ratios;
     for (size_t p = 0; p < a.layout_.coverage.data.size(); ++p)
       if (a.layout_.coverage.data[p] > 0.9f)
         ratios.push_back(a.person_[1].mean.data[p * 3 + k] /
                          std::max(a.person_[0].mean.data[p * 3 + k], 0.02f));
-    a.tone_[k] = std::clamp(percentile(ratios, 0.5), 0.2f, 5.0f);
+    a.tone_[k] = std::clamp(percentile_of(ratios, 0.5), 0.2f, 5.0f);
   }
-  return a;
-}
-
-// ---- bytes: magic, then every array in a fixed order as little-endian float32.
-namespace {
-constexpr char kMagic[8] = {'L', 'K', 'A', 'P', 'P', 'R', '0', '2'};
-
-/// Writes or reads the same fields in the same order.
-class Archive {
- public:
-  Archive() = default;
-  explicit Archive(const std::string& bytes) : bytes_(bytes), reading_(true) {
-    if (bytes.size() < 8 || std::memcmp(bytes.data(), kMagic, 8) != 0) damaged();
-    at_ = 8;
-  }
-  bool reading() const { return reading_; }
-  void floats(float* values, size_t count) {
-    if (count == 0) return;
-    if (!reading_) {
-      out_.append(reinterpret_cast<const char*>(values), count * 4);
-      return;
-    }
-    if (count > (bytes_.size() - at_) / 4) damaged();
-    std::memcpy(values, bytes_.data() + at_, count * 4);
-    for (size_t i = 0; i < count; ++i)
-      if (!std::isfinite(values[i])) damaged();
-    at_ += count * 4;
-  }
-  int integer(int value, int low, int high) {
-    float f = static_cast<float>(value);
-    floats(&f, 1);
-    if (reading_ && (f < low || f > high || f != std::floor(f))) damaged();
-    return static_cast<int>(f);
-  }
-  void vector(std::vector<float>& v, size_t count) {
-    v.resize(count);
-    floats(v.data(), count);
-  }
-  void image(ImageF& image, int size, int channels = 3) {
-    if (reading_) image = ImageF(size, size, channels);
-    floats(image.data.data(), image.data.size());
-  }
-  void finish() {
-    if (reading_ && at_ != bytes_.size()) damaged();
-  }
-  std::string result() const { return std::string(kMagic, 8) + out_; }
-
- private:
-  [[noreturn]] static void damaged() {
-    throw Error(ErrorCode::kDamaged, "the appearance model inside the model file is damaged",
-                "train the model again, or restore an earlier checkpoint");
-  }
-  std::string out_;
-  std::string_view bytes_;
-  size_t at_ = 0;
-  bool reading_ = false;
-};
-
-void archive(Archive& io, PersonModel& p, int size_px) {
-  for (auto& shape : p.neutral.coefficients) io.floats(&shape[0].x, kMeshPoints * 3);
-  for (float* v :
-       {&p.neutral.yaw_low, &p.neutral.yaw_high, &p.neutral.pitch_low, &p.neutral.pitch_high})
-    io.floats(v, 1);
-  io.image(p.mean, size_px);
-  ExpressionModel& m = p.expression;
-  m.components = io.integer(m.components, 0, 64);
-  io.vector(m.basis, static_cast<size_t>(m.components) * descriptor_size());
-  for (auto* v : {&m.mean, &m.scale, &m.low, &m.high}) io.vector(*v, m.components);
-  for (int k = 0; io.reading() && k < m.components; ++k)
-    if (!(m.scale[k] > 0) || !(m.low[k] <= m.high[k]))
-      throw Error(ErrorCode::kDamaged, "the appearance model inside the model file is damaged",
-                  "train the model again, or restore an earlier checkpoint");
-  m.modes.resize(m.components);
-  for (auto& mode : m.modes) io.image(mode, size_px);
-}
-}  // namespace
-
-std::string Appearance::serialise() const {
-  Appearance copy = *this;
-  Archive io;
-  io.integer(copy.size_px_, 16, 1024);
-  io.floats(&copy.layout_shape_[0].x, kMeshPoints * 2);
-  io.floats(&copy.identity_scale_, 1);
-  io.floats(&copy.identity_offset_cm_.x, 3);
-  io.floats(copy.tone_.data(), 3);
-  io.image(copy.skin_, copy.size_px_, 1);
-  for (auto& p : copy.person_) archive(io, p, copy.size_px_);
-  return io.result();
-}
-
-Appearance Appearance::parse(const std::string& bytes) {
-  Archive io(bytes);
-  Appearance a;
-  a.size_px_ = io.integer(0, 16, 1024);
-  io.floats(&a.layout_shape_[0].x, kMeshPoints * 2);
-  io.floats(&a.identity_scale_, 1);
-  io.floats(&a.identity_offset_cm_.x, 3);
-  io.floats(a.tone_.data(), 3);
-  io.image(a.skin_, a.size_px_, 1);
-  for (auto& p : a.person_) archive(io, p, a.size_px_);
-  io.finish();
-  for (auto& p : a.person_)
-    if (p.neutral.yaw_low > p.neutral.yaw_high || p.neutral.pitch_low > p.neutral.pitch_high)
-      throw Error(ErrorCode::kDamaged, "the appearance model inside the model file is damaged",
-                  "train the model again, or restore an earlier checkpoint");
-  a.build_layout();
   return a;
 }
 

@@ -88,8 +88,12 @@ class Appearance {
   };
   Analysis analyse(const ImageF& image, const face::Points& points, int side) const;
   /// The points moved so that the face under them agrees with the model's prediction of it. Points
-  /// that are not seen stay. Moves at most 2 % of the layout per call.
-  face::Points refine(const ImageF& image, const face::Points& points, int side) const;
+  /// that are not seen stay. Moves at most 2 % of the layout per call. kFine costs twice the time
+  /// of kFast and is what makes learned textures sharp.
+  enum class Registration { kFast, kFine };
+  face::Points refine(const ImageF& image, const face::Points& points, int side,
+                      Registration quality) const;
+  static int descriptor_size();
   /// The linear prediction of a person's texture for a descriptor.
   ImageF predict(const std::vector<float>& descriptor, int side) const;
   /// The performer's mesh with the identity's shape.

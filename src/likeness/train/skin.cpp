@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/train/skin.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <opencv2/imgproc.hpp>
+
+#include "likeness/base/threads.h"
+
+namespace likeness::train {
+namespace {
+
+/// Root mean square deviation of luma from the mean over the samples that see a pixel.
+ImageF deviation(const std::vector<ImageF>& textures, const std::vector<ImageF>& visible,
+                 const ImageF& mean) {
+  ImageF out(mean.width, mean.height, 1);
+  parallel_for(0, mean.height, [&](int y) {
+    for (int x = 0; x < mean.width; ++x) {
+      double sum = 0, weight = 1e-3;
+      for (size_t i = 0; i < textures.size(); ++i) {
+        double d = 0, v = visible[i].at(x, y);
+        for (int k = 0; k < 3; ++k) d += (textures[i].at(x, y, k) - mean.at(x, y, k)) / 3;
+        sum += v * d * d, weight += v;
+      }
+      out.at(x, y) = static_cast<float>(std::sqrt(sum / weight));
+    }
+  });
+  return out;
+}
+
+/// Marks what is not skin in a mean texture: far darker, of another hue, or never the same.
+void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshLayout& layout,
+                  float unsteady, cv::Mat& foreign) {
+  constexpr float kDark = 0.45f, kHue = 0.07f;
+  int size = layout.size_px;
+  std::vector<float> luma, red, green;
+  auto chroma = [](const float* c, int k) { return c[k] / (c[0] + c[1] + c[2] + 1e-3f); };
+  for (int y = size * 3 / 10; y < size * 7 / 10; ++y)
+    for (int x = size * 3 / 10; x < size * 7 / 10; ++x) {
+      if (layout.priority.at(x, y) > 0.1f) continue;
+      const float* c = &mean.at(x, y);
+      luma.push_back(c[0] + c[1] + c[2]);
+      red.push_back(chroma(c, 0)), green.push_back(chroma(c, 1));
+    }
+  if (luma.empty()) return;
+  float skin_luma = percentile_of(luma, 0.5), skin_red = percentile_of(red, 0.5),
+        skin_green = percentile_of(green, 0.5);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) {
+      const float* c = &mean.at(x, y);
+      if (c[0] + c[1] + c[2] < kDark * skin_luma ||
+          std::hypot(chroma(c, 0) - skin_red, chroma(c, 1) - skin_green) > kHue ||
+          deviation.at(x, y) > unsteady)
+        foreign.at<uint8_t>(y, x) = 255;
+    }
+}
+
+/// 1 - what is foreign and hangs together with the outside; eyes, brows and lips are islands and
+/// stay.
+ImageF skin_mask(cv::Mat foreign, const face::MeshLayout& layout) {
+  int size = layout.size_px;
+  cv::copyMakeBorder(foreign, foreign, 1, 1, 1, 1, cv::BORDER_CONSTANT, cv::Scalar(255));
+  cv::Mat marked = foreign.clone();
+  marked.row(0).setTo(0), marked.row(size + 1).setTo(0);
+  marked.col(0).setTo(0), marked.col(size + 1).setTo(0);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) {
+      if (layout.coverage.at(x, y) <= 0) {
+        foreign.at<uint8_t>(y + 1, x + 1) = 255;
+        marked.at<uint8_t>(y + 1, x + 1) = 0;
+      }
+      if (layout.priority.at(x, y) > 0.3f) foreign.at<uint8_t>(y + 1, x + 1) = 0;
+    }
+  cv::floodFill(foreign, {0, 0}, cv::Scalar(128));
+  cv::Mat outside = (foreign == 128) & marked, soft;
+  // Locks of hair give a ragged edge: smoothed, and grown by the same blur.
+  outside.convertTo(soft, CV_32F, 1 / 255.0);
+  cv::GaussianBlur(soft, soft, {}, size / 32.0);
+  cv::threshold(soft, soft, 0.3, 1.0, cv::THRESH_BINARY);
+  cv::GaussianBlur(soft, soft, {}, size / 48.0);
+  ImageF out(size, size, 1);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x)
+      // The falloff lies inside the skin: nothing foreign shines through.
+      out.at(x, y) = layout.coverage.at(x, y) <= 0
+                         ? 0.0f
+                         : std::clamp(1.0f - 2.0f * soft.at<float>(y + 1, x + 1), 0.0f, 1.0f);
+  return out;
+}
+
+}  // namespace
+
+ImageF skin_of(const Samples samples[2], const face::MeshLayout& layout) {
+  // Strict with what would be pasted, lenient with what would be covered.
+  constexpr float kUnsteady[2] = {0.13f, 0.25f};
+  cv::Mat foreign(layout.size_px, layout.size_px, CV_8U, cv::Scalar(0));
+  for (int side = 0; side < 2; ++side)
+    mark_foreign(samples[side].mean,
+                 deviation(samples[side].texture, samples[side].visible, samples[side].mean),
+                 layout, kUnsteady[side], foreign);
+  return skin_mask(foreign, layout);
+}
+
+}  // namespace likeness::train
