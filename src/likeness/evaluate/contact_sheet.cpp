@@ -101,8 +101,8 @@ void use_420(auto& options) {
 
 }  // namespace
 
-void write_side_by_side(const Inputs& inputs, const std::filesystem::path& out, Progress& progress,
-                        const Cancel& cancel, int height_px) {
+void side_by_side(const Inputs& inputs, const OpenVideo& open, Progress& progress,
+                  const Cancel& cancel, int height_px) {
   Lockstep videos({inputs.result, inputs.target, inputs.truth, {}});
   media::VideoInfo info = videos.target_info();
   const int height = (height_px > 0 ? height_px : info.height) & ~1;
@@ -114,8 +114,7 @@ void write_side_by_side(const Inputs& inputs, const std::filesystem::path& out, 
   info.height = height;
   media::WriterOptions options;
   use_420(options);
-  media::VideoWriter writer(out, info, options);
-  if (info.has_audio) writer.copy_audio_from(inputs.target);
+  const VideoSink sink = open(info, options, info.has_audio ? inputs.target : "");
   progress.begin("side by side", static_cast<double>(videos.frames()), "frames");
   for (auto sets = videos.next(1); !sets.empty(); sets = videos.next(1)) {
     cancel.check();
@@ -124,11 +123,11 @@ void write_side_by_side(const Inputs& inputs, const std::filesystem::path& out, 
     paste(row, scaled(s.target, width, height), 0, 0);
     paste(row, scaled(s.result, width, height), width, 0);
     if (columns == 3) paste(row, scaled(s.truth, width, height), 2 * width, 0);
-    writer.write(media::Frame::from_rgb8(row, s.index, info.frame_rate));
+    sink.write(media::Frame::from_rgb8(row, s.index, info.frame_rate));
     progress.advance(1);
   }
   progress.end();
-  writer.finish();
+  sink.finish();
 }
 
 }  // namespace likeness::evaluate

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include "likeness/base/image.h"
 #include "likeness/base/run.h"
 #include "likeness/evaluate/evaluate.h"
+#include "likeness/media/video.h"
 
 namespace likeness::evaluate {
 
@@ -21,8 +23,17 @@ Image8 contact_sheet(const Inputs& inputs, std::vector<int64_t> frames, int tile
 std::vector<int64_t> choose_frames(int64_t frames, int count,
                                    const std::vector<int64_t>& also = {});
 
-/// target | result | truth as a video with the target's sound. Atomic.
-void write_side_by_side(const Inputs& inputs, const std::filesystem::path& out, Progress& progress,
-                        const Cancel& cancel, int height_px = 0);
+/// Where the frames of a video go: who opens it decides on mark and proof of origin.
+struct VideoSink {
+  std::function<void(const media::Frame&)> write;
+  std::function<void()> finish;
+};
+using OpenVideo = std::function<VideoSink(const media::VideoInfo& like, const media::WriterOptions&,
+                                          const std::filesystem::path& audio_source)>;
+
+/// target | result | truth as a video with the target's sound (`audio_source` is empty without
+/// any).
+void side_by_side(const Inputs& inputs, const OpenVideo& open, Progress& progress,
+                  const Cancel& cancel, int height_px = 0);
 
 }  // namespace likeness::evaluate

@@ -166,7 +166,14 @@ TEST(SideBySide, HoldsAllFramesAndTheSound) {
   const Inputs inputs{folder / "ava-to-ben-truth-toned.mp4", folder / "ava-to-ben-take.mp4", "",
                       ""};
   Progress progress;
-  write_side_by_side(inputs, out, progress, Cancel(), 96);
+  std::optional<media::VideoWriter> writer;
+  const auto open = [&](const media::VideoInfo& like, const media::WriterOptions& options,
+                        const fs::path& sound) {
+    writer.emplace(out, like, options);
+    if (!sound.empty()) writer->copy_audio_from(sound);
+    return VideoSink{[&](const media::Frame& f) { writer->write(f); }, [&] { writer->finish(); }};
+  };
+  side_by_side(inputs, open, progress, Cancel(), 96);
   media::VideoReader reader(out);
   EXPECT_EQ(reader.info().width, 192);
   EXPECT_EQ(reader.info().height, 96);

@@ -80,6 +80,21 @@ void EvaluateTask::run(const Chunk&, const fs::path& out, Run& run) {
   write_file_atomic(out, j.dump());
 }
 
+void EvaluateTask::side_by_side(const fs::path& temporary, Run& run) const {
+  std::shared_ptr<trust::OutputVideo> video;
+  evaluate::side_by_side(
+      videos_,
+      [&](const media::VideoInfo& like, const media::WriterOptions& options,
+          const fs::path& sound) {
+        video = std::make_shared<trust::OutputVideo>(run.grant, run.watermark, temporary, like,
+                                                     options);
+        if (!sound.empty()) video->copy_audio_from(sound);
+        return evaluate::VideoSink{[video](const media::Frame& f) { video->write(f); },
+                                   [video] { video->finish(); }};
+      },
+      run.progress, run.cancel);
+}
+
 Result EvaluateTask::join(const std::vector<fs::path>& parts, Run& run) {
   Result result;
   result.report = nlohmann::json::parse(read_file(parts.at(0)));
@@ -94,12 +109,12 @@ Result EvaluateTask::join(const std::vector<fs::path>& parts, Run& run) {
   }
   if (!files_.sheet.empty()) {
     const fs::path temporary = temporary_name(files_.sheet);
-    media::write_image(temporary, sheet);
+    trust::write_output_image(run.grant, run.watermark, temporary, sheet);
     result.outputs.push_back({"image", temporary, files_.sheet});
   }
   if (!files_.side_by_side.empty()) {
     const fs::path temporary = temporary_name(files_.side_by_side);
-    evaluate::write_side_by_side(videos_, temporary, run.progress, run.cancel);
+    side_by_side(temporary, run);
     result.outputs.push_back({"video", temporary, files_.side_by_side});
   }
   if (!files_.html.empty()) {

@@ -50,6 +50,8 @@ class EvaluateTask : public Task {
   Result join(const std::vector<std::filesystem::path>& parts, Run& run) override;
 
  private:
+  void side_by_side(const std::filesystem::path& temporary, Run& run) const;
+
   evaluate::Inputs videos_;
   std::string identity_, performer_;
   EvaluateFiles files_;

@@ -11,6 +11,8 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/tasks/consent_check.h"
+#include "likeness/trust/keys.h"
+#include "likeness/trust/provenance.h"
 
 #ifndef LIKENESS_VERSION
 #define LIKENESS_VERSION "0.1.0"
@@ -52,6 +54,36 @@ std::vector<fs::path> run_chunks(Task& task, Run& run) {
   return parts;
 }
 
+/// The same work on the same material carries the same mark, wherever it is written and however it
+/// is cut into chunks; another project's never does.
+uint64_t draw_mark(project::Project& project, const Task& task,
+                   const std::vector<trust::Input>& inputs) {
+  constexpr const char* kSecret = "watermark_secret";
+  if (!project.setting(kSecret).is_string())
+    project.set_setting(kSecret, trust::watermark_text(trust::draw_watermark()) +
+                                     trust::watermark_text(trust::draw_watermark()));
+  nlohmann::json j = task.options();
+  for (const char* key : {"output", "chunk_frames"}) j.erase(key);
+  std::string text =
+      task.name() + "\n" + j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  for (const auto& in : inputs) text += in.hash + "\n";
+  const auto id = trust::watermark_id(
+      trust::hmac_sha256_hex(project.setting(kSecret).get<std::string>(), text).substr(0, 16));
+  return id && *id ? *id : trust::draw_watermark();
+}
+
+/// Kept beside the chunks; the job's lock says that nobody else draws it now.
+uint64_t watermark_of_job(project::Project& project, const Task& task,
+                          const std::vector<trust::Input>& inputs, const fs::path& work) {
+  const fs::path path = work / "watermark";
+  std::error_code ec;
+  if (fs::exists(path, ec))
+    if (const auto id = trust::watermark_id(read_file(path, 64))) return *id;
+  const uint64_t id = draw_mark(project, task, inputs);
+  write_file_atomic(path, trust::watermark_text(id));
+  return id;
+}
+
 JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs, int64_t job) {
   JobResult done;
   done.job = job;
@@ -59,8 +91,9 @@ JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs,
   Result result = task.join(parts, run);
   nlohmann::json outputs = nlohmann::json::array();
   for (const trust::Output& output : result.outputs) {
-    trust::Finished f = trust::finish(run.project, run.grant, job, inputs, output);
+    trust::Finished f = trust::finish(run.project, run.grant, job, inputs, output, run.watermark);
     outputs.push_back({{"kind", f.kind}, {"path", f.path.string()}, {"sha256", f.hash}});
+    if (!f.manifest.empty()) outputs.back()["manifest"] = f.manifest;
     done.outputs.push_back(std::move(f));
   }
   done.report = std::move(result.report);
@@ -129,7 +162,7 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
     make_folder(work);
     remove_leftovers(work);
     grant.seal_folder(work);
-    Run run{project, progress, cancel, grant, work};
+    Run run{project, progress, cancel, grant, work, watermark_of_job(project, task, inputs, work)};
     JobResult done = run_job(task, run, inputs, job);
     // A task that can stop early and still give something whole (training) ends so.
     project.end_job(job, cancel.requested() ? "cancelled" : "done", done.report);

@@ -188,7 +188,7 @@ void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
   const SegmentCounts counts = render_segment(
       s,
       [&](const media::Frame& frame) {
-        if (!writer) writer.emplace(run.grant, out, info, options_.writer);
+        if (!writer) writer.emplace(run.grant, run.watermark, out, info, options_.writer);
         writer->write(frame);
       },
       run.progress, run.cancel);

@@ -29,6 +29,9 @@ struct Run {
   const trust::Grant& grant;
   std::filesystem::path
       work;  ///< work/KEY of this job: chunk outputs and what else must survive a kill
+  /// Id of the invisible mark in this job's video and pictures; drawn once per job and kept in
+  /// `work`, so that all chunks, here or elsewhere, now or after a kill, carry the same.
+  uint64_t watermark = 0;
   uint64_t seed = 1;
   /// Randomness that does not depend on chunks or threads.
   Rng rng(FrameIndex frame, std::string_view purpose) const { return Rng(seed, frame, purpose); }

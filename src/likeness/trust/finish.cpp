@@ -2,25 +2,38 @@
 #include "likeness/trust/finish.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
+#include "likeness/base/run.h"
+#include "likeness/base/threads.h"
+#include "likeness/trust/c2pa.h"
+#include "likeness/trust/certificates.h"
+#include "likeness/trust/keys.h"
 #include "likeness/trust/ledger.h"
+#include "likeness/trust/manifest_store.h"
+#include "likeness/trust/provenance.h"
 
 namespace likeness::trust {
 namespace fs = std::filesystem;
 namespace {
 
+std::vector<fs::path> files_of(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& f : fs::recursive_directory_iterator(folder))
+    if (f.is_regular_file()) files.push_back(f.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 /// A folder (an image sequence) is hashed as the list of its files' names and hashes.
 std::string hash_of(const fs::path& path) {
   if (!fs::is_directory(path)) return sha256_file(path);
-  std::vector<fs::path> files;
-  for (const auto& f : fs::recursive_directory_iterator(path))
-    if (f.is_regular_file()) files.push_back(f.path());
-  std::sort(files.begin(), files.end());
   std::string list;
-  for (const auto& f : files) list += fs::relative(f, path).string() + "\n" + sha256_file(f) + "\n";
+  for (const auto& f : files_of(path))
+    list += fs::relative(f, path).string() + "\n" + sha256_file(f) + "\n";
   return sha256(list);
 }
 
@@ -29,26 +42,165 @@ std::string shown(const project::Project& project, const fs::path& path) {
   return inside.empty() || *inside.begin() == ".." ? path.string() : inside.string();
 }
 
+bool is_signed_kind(const std::string& kind) {
+  return kind == "video" || kind == "image" || kind == "audio" || kind == "report";
+}
+
+/// A few kilobytes, so that players without the file at hand have something to show.
+std::string thumbnail_of(const std::string& kind, const fs::path& path) {
+  constexpr int kLongestPx = 160, kQuality = 60;
+  if (kind != "video" && kind != "image") return "";
+  try {
+    media::VideoReader reader(path);
+    if (const auto frame = reader.next())
+      return media::encode_jpeg(frame->rgb8_scaled(kLongestPx), kQuality);
+  } catch (const Error& e) {  // the manifest is whole without it
+    log_warning("no thumbnail for the manifest: " + std::string(e.what()));
+  }
+  return "";
+}
+
+/// The mark the file can hold: none in sound and reports yet, none in tiny pictures.
+uint64_t mark_of(const Output& output, uint64_t watermark) {
+  if (!watermark || (output.kind != "video" && output.kind != "image")) return 0;
+  try {
+    const media::VideoInfo info = media::probe(output.temporary);
+    return can_carry_watermark(output.kind, info.width, info.height) ? watermark : 0;
+  } catch (const Error&) {  // not a picture at all: signed, but not marked
+    return 0;
+  }
+}
+
+struct Sealed {
+  std::string label, manifest;
+  bool embedded = true;
+};
+
+/// Signs `facts` into the file at `path` (under its temporary name).
+Sealed seal(ManifestFacts facts, const fs::path& path, const SigningIdentity& signer) {
+  const c2pa::Format format = c2pa::sniff(path);
+  facts.mime = format.mime;
+  facts.label = new_manifest_label();
+  const fs::path made =
+      path.parent_path() / (path.stem().string() + ".signed" + path.extension().string());
+  Sealed out{facts.label, "", format.embeddable && facts.kind != "report"};
+  const auto attempt = [&](bool with_files) {
+    c2pa::Order order = manifest_order(facts, with_files);
+    order.embed = out.embedded;
+    out.manifest = c2pa::sign(order, path, made, signer);
+  };
+  std::error_code ec;
+  try {
+    try {
+      attempt(true);
+    } catch (const Error& e) {
+      // An input whose own manifest cannot even be parsed must not stop the work.
+      if (e.code() != ErrorCode::kInternal) throw;
+      attempt(false);
+      log_warning("the manifest of an input could not be carried along: " + std::string(e.what()));
+    }
+    if (out.embedded)
+      fs::rename(made, path);
+    else
+      fs::remove(made, ec);
+  } catch (...) {
+    fs::remove(made, ec);
+    throw;
+  }
+  return out;
+}
+
+/// Of the first moving picture among the inputs: the sequence was made frame by frame from it.
+Rational frame_rate_of(const std::vector<Input>& inputs) {
+  for (const Input& in : inputs) {
+    try {
+      const media::VideoInfo info = media::probe(in.path);
+      if (!info.is_still && !info.is_image_sequence) return info.frame_rate;
+    } catch (const Error&) {  // a model, or a file that is gone
+    }
+  }
+  return {0, 1};
+}
+
+/// Every image of a sequence; the first one's manifest stands for all.
+Sealed seal_sequence(const ManifestFacts& facts, const fs::path& folder,
+                     const SigningIdentity& signer) {
+  const auto files = files_of(folder);
+  if (files.empty())
+    throw Error(ErrorCode::kDamaged, "the image sequence is empty", "run the command again");
+  const std::string id = hex(random_bytes(16));
+  const Rational rate = frame_rate_of(facts.inputs);
+  std::vector<Sealed> sealed(files.size());
+  parallel_for(0, static_cast<int>(files.size()), [&](int i) {
+    ManifestFacts one = facts;
+    one.thumbnail_jpeg.clear();  // the image is its own
+    one.sequence = SequencePlace{id, i, static_cast<int64_t>(files.size()), rate};
+    sealed[static_cast<size_t>(i)] = seal(std::move(one), files[static_cast<size_t>(i)], signer);
+  });
+  for (size_t i = 0; i < files.size(); ++i)
+    if (!sealed[i].embedded)
+      throw Error(ErrorCode::kUnsupported, "these images cannot hold a manifest",
+                  "write png or tiff");
+  return sealed.front();
+}
+
 }  // namespace
 
 fs::path ledger_path(const project::Project& project) { return project.folder() / "ledger.jsonl"; }
 
+uint64_t draw_watermark() {
+  uint64_t id = 0;
+  while (id == 0) {
+    const auto bytes = random_bytes(sizeof id);
+    std::memcpy(&id, bytes.data(), sizeof id);
+  }
+  return id;
+}
+
 Finished finish(const project::Project& project, const Grant& grant, int64_t job,
-                const std::vector<Input>& inputs, const Output& output) {
-  Finished done{output.kind, output.path, hash_of(output.temporary), ""};
+                const std::vector<Input>& inputs, const Output& output, uint64_t watermark) {
+  Finished done{output.kind, output.path, "", "", ""};
+  Sealed sealed;
+  const bool signs = is_signed_kind(output.kind);
+  watermark = mark_of(output, watermark);
+  const std::string made_at = project::now_utc();
+  if (signs) {
+    const SigningIdentity signer = SigningIdentity::open();
+    const ManifestFacts facts{grant, inputs, output.kind, "", "", made_at, watermark, "", {}};
+    if (fs::is_directory(output.temporary)) {
+      sealed = seal_sequence(facts, output.temporary, signer);
+    } else {
+      ManifestFacts one = facts;
+      one.thumbnail_jpeg = thumbnail_of(output.kind, output.temporary);
+      sealed = seal(std::move(one), output.temporary, signer);
+    }
+    done.manifest = sealed.label;
+  }
+  done.hash = hash_of(output.temporary);
+  if (signs && watermark) {
+    const nlohmann::json about = {{"kind", output.kind},
+                                  {"operation", operation_name(grant.request().operation)},
+                                  {"made_at", made_at},
+                                  {"sha256", done.hash}};
+    ManifestStore::of_project(project.folder())
+        .put(watermark, sealed.label, sealed.manifest, about);
+    ManifestStore::of_user().put(watermark, sealed.label, sealed.manifest, about);
+  }
   nlohmann::json ins = nlohmann::json::array();
   for (const Input& in : inputs)
     ins.push_back({{"path", shown(project, in.path)}, {"sha256", in.hash}});
+  nlohmann::json out = {
+      {"kind", output.kind}, {"path", shown(project, output.path)}, {"sha256", done.hash}};
+  if (signs) out["manifest"] = sealed.label;
+  if (watermark) out["watermark"] = watermark_text(watermark);
   // Before the rename: a line without its file is harmless, a file without its line is not.
   done.ledger_hash = Ledger(ledger_path(project))
                          .append("output", {{"job", job},
                                             {"grant", grant.record()},
-                                            {"inputs", ins},
-                                            {"output",
-                                             {{"kind", output.kind},
-                                              {"path", shown(project, output.path)},
-                                              {"sha256", done.hash}}}})
+                                            {"inputs", std::move(ins)},
+                                            {"output", std::move(out)}})
                          .hash;
+  if (signs && !sealed.embedded) write_file_atomic(output.path.string() + ".c2pa", sealed.manifest);
   if (output.temporary != output.path) commit_file(output.temporary, output.path);
   return done;
 }

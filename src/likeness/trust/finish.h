@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last step of every task that leaves a file: the file gets its proof of origin, the ledger its
-// line, and only then the file its name. Watermark (frames, in OutputVideo) and C2PA manifest (the
-// finished file, in finish()) plug in here; the runner calls it, so a task cannot leave it out.
+// line, and only then the file its name. The runner calls finish(), so a task cannot leave it out;
+// rendered pixels leave a task only through OutputVideo and write_output_image, which put the mark
+// in.
+//
+// Order, so that a kill at any moment loses nothing and lies about nothing: sign the temporary
+// file, keep its manifest (project and home), write the ledger line, then rename. Files whose
+// container cannot hold a manifest (mkv, nut, reports) get it beside them: FILE.c2pa. Of an image
+// sequence every image is signed, with its number and the length of the sequence.
 #pragma once
 
 #include <filesystem>
@@ -9,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "likeness/base/image.h"
 #include "likeness/media/video.h"
 #include "likeness/trust/consent.h"
 
@@ -22,7 +29,7 @@ struct Input {
 
 /// A file a task made, still under its temporary name.
 struct Output {
-  std::string kind;  ///< video, image, faceset, model, report
+  std::string kind;  ///< video, image, audio, report: signed; faceset, model: in the ledger only
   std::filesystem::path temporary, path;
 };
 
@@ -31,28 +38,43 @@ struct Finished {
   std::filesystem::path path;
   std::string hash;         ///< of the file as it now is
   std::string ledger_hash;  ///< of its line
+  std::string manifest;     ///< label of its manifest, urn:c2pa:…; empty when not signed
 };
 
-/// Completes the file, writes the ledger line {job, grant, inputs, output}, then renames it to its
-/// place.
-Finished finish(const project::Project& project, const Grant& grant, int64_t job,
-                const std::vector<Input>& inputs, const Output& output);
+/// A fresh id for the mark of a job's outputs; never 0.
+uint64_t draw_watermark();
 
-/// The only way for a task to write rendered video: a media::VideoWriter that is bound to a grant.
-/// (media::VideoWriter itself may not be used in tasks; scripts/check-architecture sees to it.)
+/// Completes the file, writes the ledger line {job, grant, inputs, output}, then renames it to its
+/// place. `watermark` is the id that video and images carry, 0 when they carry none.
+Finished finish(const project::Project& project, const Grant& grant, int64_t job,
+                const std::vector<Input>& inputs, const Output& output, uint64_t watermark = 0);
+
+/// Whether the mark fits into such a picture; small ones carry none, and their manifest says so.
+bool can_carry_watermark(const std::string& kind, int width, int height);
+
+/// The only way for a task to write rendered video: a media::VideoWriter that is bound to a grant
+/// and puts the mark into every frame. (media::VideoWriter itself may not be used in tasks;
+/// scripts/check-architecture sees to it.)
 class OutputVideo {
  public:
-  OutputVideo(const Grant& grant, const std::filesystem::path& path, const media::VideoInfo& like,
-              const media::WriterOptions& options);
-  OutputVideo(OutputVideo&&) noexcept = default;
+  OutputVideo(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
+              const media::VideoInfo& like, const media::WriterOptions& options);
+  OutputVideo(OutputVideo&&) noexcept;
+  ~OutputVideo();
+  /// See VideoWriter::copy_audio_from.
+  void copy_audio_from(const std::filesystem::path& source, double start_s = 0);
   void write(const media::Frame& frame);
   void finish();
   const std::string& encoder_name() const;
 
  private:
-  std::string grant_id_;
-  std::unique_ptr<media::VideoWriter> writer_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
+
+/// The same for a still: PNG or JPEG by extension.
+void write_output_image(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
+                        const Image8& image);
 
 std::filesystem::path ledger_path(const project::Project& project);
 

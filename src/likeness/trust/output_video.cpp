@@ -1,13 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+
 #include "likeness/trust/finish.h"
+#include "likeness/trust/watermark_still.h"
+#include "likeness/trust/watermark_video.h"
 
 namespace likeness::trust {
 
-OutputVideo::OutputVideo(const Grant& grant, const std::filesystem::path& path,
+bool can_carry_watermark(const std::string& kind, int width, int height) {
+  if (kind == "image") return still_watermark_fits(width, height);
+  return kind == "video" && VideoWatermarker::fits(width, height);
+}
+
+struct OutputVideo::Impl {
+  std::string grant_id;
+  std::optional<VideoWatermarker> marker;
+  media::VideoWriter writer;
+};
+
+OutputVideo::OutputVideo(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
                          const media::VideoInfo& like, const media::WriterOptions& options)
-    : grant_id_(grant.id()), writer_(std::make_unique<media::VideoWriter>(path, like, options)) {}
-void OutputVideo::write(const media::Frame& frame) { writer_->write(frame); }
-void OutputVideo::finish() { writer_->finish(); }
-const std::string& OutputVideo::encoder_name() const { return writer_->encoder_name(); }
+    : impl_(new Impl{grant.id(), std::nullopt, media::VideoWriter(path, like, options)}) {
+  if (watermark && can_carry_watermark("video", like.width, like.height))
+    impl_->marker.emplace(watermark, WatermarkKey::product(), like.width, like.height);
+}
+OutputVideo::OutputVideo(OutputVideo&&) noexcept = default;
+OutputVideo::~OutputVideo() = default;
+void OutputVideo::copy_audio_from(const std::filesystem::path& source, double start_s) {
+  impl_->writer.copy_audio_from(source, start_s);
+}
+void OutputVideo::write(const media::Frame& frame) {
+  if (!impl_->marker) return impl_->writer.write(frame);
+  media::Frame marked = frame;  // shares pixels until the mark goes in
+  // Of the frame's own time, not of its place in this segment: any split gives the same mark.
+  impl_->marker->embed(marked, frame.time.value());
+  impl_->writer.write(marked);
+}
+void OutputVideo::finish() { impl_->writer.finish(); }
+const std::string& OutputVideo::encoder_name() const { return impl_->writer.encoder_name(); }
+
+void write_output_image(const Grant&, uint64_t watermark, const std::filesystem::path& path,
+                        const Image8& image) {
+  if (!watermark || !can_carry_watermark("image", image.width, image.height))
+    return media::write_image(path, image);
+  Image8 marked = image;
+  embed_still_watermark(marked, still_id(watermark));
+  media::write_image(path, marked);
+}
 
 }  // namespace likeness::trust

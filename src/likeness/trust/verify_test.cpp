@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conflict matrix, foreign manifests, and what verify says of real files of ours.
+#include "likeness/trust/verify.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/error.h"
+#include "likeness/base/hash.h"
+#include "likeness/base/rng.h"
+#include "likeness/trust/finish.h"
+#include "likeness/trust/verify_parts.h"
+#include "likeness/trust/watermark_still.h"
+
+namespace likeness::trust {
+namespace {
+namespace fs = std::filesystem;
+using Manifest = Evidence::Manifest;
+
+TEST(Judge, ConflictMatrix) {
+  const uint64_t id = 0x0123456789abcdefull;
+  Evidence e;
+  EXPECT_EQ(judge(e), Verdict::kNothing);
+  e.mark = id;
+  EXPECT_EQ(judge(e), Verdict::kSyntheticByWatermark);
+  e.manifest = Manifest::kValid;  // says nothing of AI
+  EXPECT_EQ(judge(e), Verdict::kConflict);
+  e.trusted = true;  // not even then
+  EXPECT_EQ(judge(e), Verdict::kConflict);
+  e.claims_ai = true;  // but names no mark, or another one
+  EXPECT_EQ(judge(e), Verdict::kConflict);
+  e.named_mark = id + 1;
+  EXPECT_EQ(judge(e), Verdict::kConflict);
+  e.named_mark = id;
+  EXPECT_EQ(judge(e), Verdict::kSyntheticVerified);
+  e.mark.reset();
+  EXPECT_EQ(judge(e), Verdict::kSyntheticDeclared);
+  e.short_mark = still_id(id);
+  EXPECT_EQ(judge(e), Verdict::kSyntheticVerified);
+  e.short_mark = still_id(id) + 1;
+  EXPECT_EQ(judge(e), Verdict::kConflict);
+  e.short_mark.reset();
+  e.claims_ai = false;
+  e.named_mark.reset();
+  EXPECT_EQ(judge(e), Verdict::kAuthentic);
+  e.trusted = false;
+  EXPECT_EQ(judge(e), Verdict::kNothing);
+  e.claims_ai = true;
+  e.has_pixels = false;
+  EXPECT_EQ(judge(e), Verdict::kSignedDocument);
+  // A changed file is a changed file, whatever else is true.
+  e.manifest = Manifest::kInvalid;
+  for (int bits = 0; bits < 16; ++bits) {
+    e.trusted = bits & 1;
+    e.claims_ai = bits & 2;
+    e.mark = bits & 4 ? std::optional<uint64_t>(id) : std::nullopt;
+    e.named_mark = bits & 8 ? std::optional<uint64_t>(id) : std::nullopt;
+    EXPECT_EQ(judge(e), Verdict::kChanged);
+  }
+}
+
+TEST(DescribeManifest, OddContentIsNoProblem) {
+  using nlohmann::json;
+  for (
+      const char* text :
+      {"null", "1", "{}", "[]", R"({"active_manifest":7})", R"({"active_manifest":"a"})",
+       R"({"active_manifest":"a","manifests":[]})",
+       R"({"active_manifest":"a","manifests":{"a":3}})",
+       R"({"active_manifest":"a","manifests":{"a":{"assertions":{"x":1},"ingredients":"y"}}})",
+       R"({"active_manifest":"a","manifests":{"a":{"assertions":[1,{"label":2},{"label":"c2pa.actions"},
+            {"label":"c2pa.actions.v2","data":{"actions":[null,{"action":3},"z"]}},
+            {"label":"org.likeness.sequence.v1","data":{"index":"a"}},
+            {"label":"org.likeness.consent.v1","data":{"identities":[1,null,{"consentId":7}]}},
+            {"label":"c2pa.soft-binding","data":{"alg":"org.likeness.vwm.1","blocks":[]}}],
+            "ingredients":[4,{"active_manifest":"a"}]}}})"}) {
+    const json described = describe_manifest(json::parse(text));
+    EXPECT_EQ(described["state"], "invalid");
+    EXPECT_TRUE(described["watermark"].is_null());
+    check_consents(described, {});
+  }
+}
+
+class VerifyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() /
+              ("likeness-verify-" + std::to_string(::getpid()) + "-" +
+               ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    if (const char* home = std::getenv("LIKENESS_HOME")) home_ = home;
+    ::setenv("LIKENESS_HOME", (folder_ / "home").c_str(), 1);
+    project_ = std::make_unique<project::Project>(project::Project::create(folder_ / "film"));
+    project_->add_subject({.name = "ben"});
+  }
+  void TearDown() override {
+    project_.reset();
+    if (home_.empty())
+      ::unsetenv("LIKENESS_HOME");
+    else
+      ::setenv("LIKENESS_HOME", home_.c_str(), 1);
+    fs::remove_all(folder_);
+  }
+  /// Something with texture, like a picture.
+  static Image8 picture(int seed, int width = 480, int height = 320) {
+    Image8 image(width, height, 3);
+    Rng rng(static_cast<uint64_t>(seed));
+    const float fx = rng.uniform(0.02f, 0.06f), fy = rng.uniform(0.02f, 0.06f);
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x) {
+        const float v =
+            120 + 50 * std::sin(fx * static_cast<float>(x)) * std::cos(fy * static_cast<float>(y));
+        for (int c = 0; c < 3; ++c)
+          image.at(x, y, c) =
+              static_cast<uint8_t>(v + static_cast<float>(10 * c) + 12 * rng.uniform());
+      }
+    return image;
+  }
+  Grant grant() {
+    return authorise(
+        *project_,
+        {.task = "swap", .operation = Operation::kSwap, .subjects = {{"ben", Role::kIdentity}}});
+  }
+  fs::path still(const std::string& name, uint64_t id) {
+    const fs::path path = folder_ / name, temporary = temporary_name(path);
+    write_output_image(grant(), id, temporary, picture(1));
+    finish(*project_, grant(), 1, {}, {"image", temporary, path}, id);
+    return path;
+  }
+  fs::path clip(const std::string& name, const std::string& codec, uint64_t id, int frames) {
+    const fs::path path = folder_ / name, temporary = temporary_name(path);
+    media::VideoInfo like;
+    like.width = 480;
+    like.height = 320;
+    like.frame_rate = {24, 1};
+    like.time_base = {1, 24};
+    media::WriterOptions options;
+    options.codec = codec;
+    OutputVideo video(grant(), id, temporary, like, options);
+    for (int i = 0; i < frames; ++i)
+      video.write(media::Frame::from_rgb8(picture(1 + i % 3), i, like.frame_rate));
+    video.finish();
+    finish(*project_, grant(), 1, {}, {"video", temporary, path}, id);
+    return path;
+  }
+  fs::path folder_;
+  std::string home_;
+  std::unique_ptr<project::Project> project_;
+};
+
+TEST_F(VerifyTest, AStillOfOursIsVerifiedAndEachWayToBreakItIsFound) {
+  const uint64_t id = 0xabcdef0012345678ull;
+  const fs::path png = still("o.png", id);
+  auto v = verify(png, {.projects = {folder_ / "film"}});
+  EXPECT_EQ(v.verdict, Verdict::kSyntheticVerified) << v.json.dump(1);
+  EXPECT_EQ(v.json["manifest"]["state"], "trusted");
+  EXPECT_EQ(v.json["consent"][0]["state"], "no-person");
+  ASSERT_EQ(v.json["ledger"].size(), 1u);
+  EXPECT_EQ(v.json["ledger"][0]["same_bytes"], true);
+
+  // A changed byte.
+  std::string bad = read_file(png);
+  bad[bad.size() / 2] = static_cast<char>(bad[bad.size() / 2] ^ 4);
+  write_file_atomic(folder_ / "bad.png", bad);
+  EXPECT_EQ(verify(folder_ / "bad.png").verdict, Verdict::kChanged);
+
+  // Encoded again: the mark leads back to the manifest.
+  media::write_image(folder_ / "copy.jpg", media::read_image(png));
+  v = verify(folder_ / "copy.jpg");
+  EXPECT_EQ(v.verdict, Verdict::kSyntheticByWatermark) << v.json.dump(1);
+  ASSERT_EQ(v.json["recovered"].size(), 1u);
+  EXPECT_EQ(v.json["recovered"][0]["manifest"]["holds"], true) << v.json.dump(1);
+  EXPECT_EQ(v.json["recovered"][0]["manifest"]["actions"].size(), 2u);
+
+  // A picture that has nothing to do with it.
+  media::write_image(folder_ / "plain.png", picture(9));
+  EXPECT_EQ(verify(folder_ / "plain.png").verdict, Verdict::kNothing);
+
+  // The manifest of one output on the pixels of another: the mark contradicts it.
+  const fs::path other = folder_ / "other.png", temporary = temporary_name(other);
+  write_output_image(grant(), id + 99, temporary, picture(1));
+  finish(*project_, grant(), 1, {}, {"image", temporary, other}, id);
+  v = verify(other);
+  EXPECT_EQ(v.verdict, Verdict::kConflict) << v.json.dump(1);
+}
+
+TEST_F(VerifyTest, AVideoASidecarAndASequenceAreVerified) {
+  const uint64_t id = 0x7777000011112222ull;
+  EXPECT_EQ(verify(clip("v.mp4", "h264", id, 96)).verdict, Verdict::kSyntheticVerified);
+  const fs::path mkv = clip("v.mkv", "ffv1", id, 96);
+  auto v = verify(mkv);
+  EXPECT_EQ(v.verdict, Verdict::kSyntheticVerified) << v.json.dump(1);
+  EXPECT_EQ(v.json["manifest"]["place"], "sidecar");
+  std::string bytes = read_file(mkv);
+  bytes[bytes.size() - 50] = static_cast<char>(bytes[bytes.size() - 50] ^ 1);
+  write_file_atomic(mkv, bytes);
+  EXPECT_EQ(verify(mkv).verdict, Verdict::kChanged);
+
+  const fs::path frames = clip("frames", "png", id, 96);
+  v = verify(frames);
+  EXPECT_EQ(v.verdict, Verdict::kSyntheticVerified) << v.json["summary"];
+  fs::remove(media::list_media(frames)[30]);
+  v = verify(frames);
+  EXPECT_EQ(v.verdict, Verdict::kChanged) << v.json["summary"];
+}
+
+TEST_F(VerifyTest, AReportIsSignedBesideIt) {
+  const fs::path html = folder_ / "r.html", temporary = temporary_name(html);
+  write_file_atomic(temporary, "<html>scores</html>");
+  finish(*project_, grant(), 1, {}, {"report", temporary, html}, 5);
+  const auto v = verify(html);
+  EXPECT_EQ(v.verdict, Verdict::kSignedDocument) << v.json.dump(1);
+  write_file_atomic(html, "<html>better scores</html>");
+  EXPECT_EQ(verify(html).verdict, Verdict::kChanged);
+}
+
+TEST_F(VerifyTest, DamagedFilesAreAVerdictNotACrash) {
+  const std::string good = read_file(still("o.png", 3));
+  Rng rng(11);
+  int found = 0;
+  for (int round = 0; round < 40; ++round) {
+    std::string bad = good;
+    if (round % 4 == 0) bad.resize(rng.below(bad.size()));
+    for (int i = 0; i < 8 && !bad.empty(); ++i)
+      bad[rng.below(bad.size())] = static_cast<char>(rng.next());
+    write_file_atomic(folder_ / "bad.png", bad);
+    const auto v = verify(folder_ / "bad.png", {.projects = {}, .read_watermark = false});
+    found += v.verdict == Verdict::kChanged || v.verdict == Verdict::kNothing;
+    EXPECT_FALSE(v.json["summary"].get<std::string>().empty());
+  }
+  EXPECT_EQ(found, 40);
+  for (const char* name : {"empty.mp4", "text.mp4"}) {
+    write_file_atomic(folder_ / name, name[0] == 'e' ? "" : "not a video");
+    EXPECT_EQ(verify(folder_ / name).verdict, Verdict::kNothing) << name;
+  }
+  EXPECT_THROW(verify(folder_ / "not-there.mp4"), Error);
+}
+
+}  // namespace
+}  // namespace likeness::trust
