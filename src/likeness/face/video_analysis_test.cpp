@@ -134,7 +134,7 @@ TEST_F(Analysis, PerformersMatchTheirTruth) {
       EXPECT_LT(error, rough.velocity_pct.at(region) * (region == "mouth" ? 1.02 : 0.95)) << region;
     // Following the pixels moves points by a fraction of the bias the net has towards these points.
     for (const auto& [region, error] : smooth.landmark_pct)
-      EXPECT_LT(error, rough.landmark_pct.at(region) + 0.3) << region;
+      EXPECT_LT(error, rough.landmark_pct.at(region) + 0.4) << region;
   }
 }
 
