@@ -2,11 +2,15 @@
 #include "likeness/tasks/consent_check.h"
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "likeness/base/error.h"
 #include "likeness/face/analyse.h"
 #include "likeness/faceset/faceset.h"
 #include "likeness/tasks/consent_evidence.h"
+#include "likeness/trust/content_gate.h"
+#include "likeness/trust/ledger.h"
 
 namespace likeness::tasks {
 
@@ -30,6 +34,59 @@ void check_material(const project::Project& project, const trust::Grant& grant) 
                       std::to_string(d).substr(0, 4) + ")",
                   "put only this person's footage into the faceset, or ask the other person too");
   }
+}
+
+namespace {
+
+bool is_footage(const trust::Input& in) {
+  static const std::set<std::string> kOthers = {".faces", ".safetensors", ".checkpoint", ".toml",
+                                                ".json"};
+  return !kOthers.count(in.path.extension().string());
+}
+
+/// Hashes that this network found clean before.
+std::set<std::string> found_clean(const trust::Ledger& book, const std::string& net) {
+  std::set<std::string> out;
+  for (const auto& e : book.read())
+    if (e.type == "content-checked" && e.body.is_object() && e.body.value("net", "") == net)
+      for (const auto& h : e.body.value("inputs", nlohmann::json::array()))
+        if (h.is_string()) out.insert(h.get<std::string>());
+  return out;
+}
+
+}  // namespace
+
+void check_footage(const project::Project& project, const trust::Grant& grant,
+                   const std::vector<trust::Input>& inputs, Progress& progress,
+                   const Cancel& cancel) {
+  if (std::none_of(inputs.begin(), inputs.end(), is_footage)) return;
+  static const trust::ContentNet net(face::models_folder());
+  trust::Ledger book(trust::ledger_path(project));
+  const auto clean = found_clean(book, net.hash());
+  nlohmann::json passed = nlohmann::json::array();
+  int64_t sampled = 0;
+  for (const auto& in : inputs) {
+    if (!is_footage(in) || clean.count(in.hash)) continue;
+    const auto v = trust::check_content(in.path, net, progress, cancel);
+    if (v.refused) {
+      book.append("content-refused", {{"input", in.hash},
+                                      {"net", net.hash()},
+                                      {"grant", grant.id()},
+                                      {"sampled", v.sampled},
+                                      {"counted", v.counted}});
+      throw Error(ErrorCode::kRefused,
+                  in.path.filename().string() + " is refused (content-sexual): sexual content in " +
+                      std::to_string(v.counted) + " of " + std::to_string(v.sampled) +
+                      " frames looked at, most at " + std::to_string(std::lround(v.worst_time_s)) +
+                      " s",
+                  "use other footage; no consent allows this. When the network is wrong, cut the "
+                  "passage out");
+    }
+    sampled += v.sampled;
+    passed.push_back(in.hash);
+  }
+  if (!passed.empty())
+    book.append("content-checked", {{"inputs", passed}, {"net", net.hash()}, {"sampled", sampled}});
 }
 
 trust::Grant unlock_faceset(const project::Project& project, const std::string& subject) {

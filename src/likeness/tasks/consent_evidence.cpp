@@ -106,24 +106,40 @@ float opening(const face::Face& f) {
   return eyes > 1 ? distance(at(kUpperLip), at(kLowerLip)) / eyes : 0;
 }
 
-void check_sound(const std::filesystem::path& video, const face::ClipAnalysis& clip,
-                 const std::vector<const face::Face*>& faces, EvidenceReport& r) {
-  const double rate = clip.info.frame_rate.value();
+MouthAndSound signals(const std::filesystem::path& video, const face::ClipAnalysis& clip,
+                      const std::vector<const face::Face*>& faces) {
+  MouthAndSound out;
+  out.frame_rate = clip.info.frame_rate.value();
   const auto samples = media::read_mono(video, kRateHz, 600);
-  if (samples.empty() || rate <= 0) return;
-  std::vector<float> mouth(static_cast<size_t>(clip.frames), 0);
+  if (samples.empty() || out.frame_rate <= 0) return out;
+  out.mouth.resize(static_cast<size_t>(clip.frames));
   float last = 0;
   size_t next = 0;
-  for (size_t i = 0; i < mouth.size(); ++i) {  // where the face is lost the mouth stays as it was
+  for (size_t i = 0; i < out.mouth.size(); ++i) {  // a lost mouth stays as it was
     while (next < faces.size() && faces[next]->frame <= static_cast<FrameIndex>(i))
       last = opening(*faces[next++]);
-    mouth[i] = last;
+    out.mouth[i] = last;
   }
-  const LipSync sync =
-      lip_sync(mouth, loudness_per_frame(samples, kRateHz, rate, mouth.size()), rate);
+  out.loudness = loudness_per_frame(samples, kRateHz, out.frame_rate, out.mouth.size());
+  return out;
+}
+
+void check_sound(const std::filesystem::path& video, const face::ClipAnalysis& clip,
+                 const std::vector<const face::Face*>& faces, EvidenceReport& r) {
+  const auto s = signals(video, clip, faces);
+  const LipSync sync = lip_sync(s.mouth, s.loudness, s.frame_rate);
   r.sync_correlation = sync.correlation;
   r.sync_lag_ms = sync.lag_s * 1000;
   r.speech_s = sync.speech_s;
+}
+
+face::ClipAnalysis analyse_evidence(const std::filesystem::path& video, Progress& progress,
+                                    const Cancel& cancel) {
+  static const face::FaceNets nets;
+  face::AnalysisOptions options;
+  options.embed_every = 6;
+  options.smooth = 0;  // lips move fast
+  return face::analyse_clip(video, nets, options, progress, cancel);
 }
 
 /// The first check that fails.
@@ -237,11 +253,7 @@ nlohmann::json EvidenceReport::to_json() const {
 
 EvidenceReport check_evidence(const std::filesystem::path& video, const face::Embedding& known,
                               Progress& progress, const Cancel& cancel) {
-  static const face::FaceNets nets;
-  face::AnalysisOptions options;
-  options.embed_every = 6;
-  options.smooth = 0;  // lips move fast
-  const auto clip = face::analyse_clip(video, nets, options, progress, cancel);
+  const auto clip = analyse_evidence(video, progress, cancel);
   EvidenceReport r;
   r.frames = clip.frames;
   r.duration_s = clip.info.frame_rate.value() > 0
@@ -256,6 +268,13 @@ EvidenceReport check_evidence(const std::filesystem::path& video, const face::Em
   check_sound(video, clip, faces, r);
   judge(r);
   return r;
+}
+
+MouthAndSound mouth_and_sound(const std::filesystem::path& video, Progress& progress,
+                              const Cancel& cancel) {
+  const auto clip = analyse_evidence(video, progress, cancel);
+  EvidenceReport ignored;
+  return signals(video, clip, main_person(clip, ignored));
 }
 
 std::vector<std::string> evidence_models() {

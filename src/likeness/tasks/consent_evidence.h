@@ -44,10 +44,18 @@ LipSync lip_sync(const std::vector<float>& mouth, const std::vector<float>& loud
 std::vector<float> loudness_per_frame(const std::vector<float>& samples, int rate_hz,
                                       double frame_rate, size_t frames);
 
+/// Of the person who is longest in a video.
+struct MouthAndSound {
+  double frame_rate = 0;
+  std::vector<float> mouth, loudness;
+};
+MouthAndSound mouth_and_sound(const std::filesystem::path& video, Progress& progress,
+                              const Cancel& cancel);
+
 // Limits.
-inline constexpr double kMaxFaceDistance = 0.48;
+inline constexpr double kMaxFaceDistance = 0.45;
 inline constexpr double kMinTurnDeg = 12, kMinDurationS = 4;
-inline constexpr double kMinSync = 0.4, kMaxLagS = 0.2, kMinSpeechS = 1.5;
+inline constexpr double kMinSync = 0.35, kMaxLagS = 0.2, kMinSpeechS = 1.5;
 inline constexpr int kMinCompared = 5;
 
 }  // namespace likeness::tasks

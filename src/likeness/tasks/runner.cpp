@@ -153,6 +153,7 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
     const trust::Grant grant = trust::authorise(project, task.request());
     check_material(project, grant);
     const std::vector<trust::Input> inputs = task.inputs(project);
+    check_footage(project, grant, inputs, progress, cancel);
     const std::string key = job_key(task, inputs);
     std::vector<std::unique_ptr<ProjectLock>> locks;
     locks.push_back(std::make_unique<ProjectLock>(project, key));
