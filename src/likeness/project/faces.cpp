@@ -140,6 +140,20 @@ void insert_tracks(SQLite::Database& db, int64_t media, const std::vector<TrackR
 
 void Project::put_faces(int64_t media, const std::vector<face::Face>& faces,
                         const std::vector<TrackRow>& tracks) {
+  bool given = false;
+  put_faces_in_parts(
+      media,
+      [&] {
+        if (given) return std::vector<face::Face>();
+        given = true;
+        return faces;
+      },
+      tracks);
+}
+
+void Project::put_faces_in_parts(int64_t media,
+                                 const std::function<std::vector<face::Face>()>& next,
+                                 const std::vector<TrackRow>& tracks) {
   impl_->write([&](SQLite::Database& db) {
     std::vector<ManualFace> manual = manual_faces(db, media);
     for (const char* sql : {"DELETE FROM faces WHERE media = ? AND manual = 0",
@@ -153,7 +167,7 @@ void Project::put_faces(int64_t media, const std::vector<face::Face>& faces,
     // number.
     SQLite::Statement retrack(db, "UPDATE faces SET track = ? WHERE rowid = ?");
     SQLite::Statement insert(db, kInsertFace);
-    for (const face::Face& f : faces) {
+    const auto put = [&](const face::Face& f) {
       bool replaced = false;
       for (ManualFace& m : manual) {
         if (m.frame != f.frame || intersection_over_union(m.box, f.box) < 0.4f) continue;
@@ -165,12 +179,14 @@ void Project::put_faces(int64_t media, const std::vector<face::Face>& faces,
         retrack.exec();
         retrack.reset();
       }
-      if (replaced) continue;
+      if (replaced) return;
       bind_face(insert, media, f);
       insert.exec();
       insert.reset();
       insert.clearBindings();
-    }
+    };
+    for (auto faces = next(); !faces.empty(); faces = next())
+      for (const face::Face& f : faces) put(f);
   });
 }
 

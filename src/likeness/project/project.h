@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,6 +94,10 @@ class Project {
   /// Replaces all faces and tracks of a clip, except faces marked manual, in one transaction.
   void put_faces(int64_t media, const std::vector<face::Face>& faces,
                  const std::vector<TrackRow>& tracks);
+  /// The same for clips whose faces do not fit into memory: `next` gives some at a time, none at
+  /// the end. It must not use this Project.
+  void put_faces_in_parts(int64_t media, const std::function<std::vector<face::Face>()>& next,
+                          const std::vector<TrackRow>& tracks);
   std::vector<face::Face> faces(int64_t media, FrameIndex begin = 0,
                                 FrameIndex end = INT64_MAX) const;
   std::vector<TrackRow> tracks(int64_t media) const;

@@ -10,6 +10,7 @@
 #include "likeness/base/hash.h"
 #include "likeness/base/threads.h"
 #include "likeness/faceset/faceset.h"
+#include "likeness/tasks/analyse_media.h"
 #include "likeness/tasks/choose_tracks.h"
 #include "likeness/tasks/crop_faces.h"
 #include "likeness/tasks/media_inputs.h"
@@ -18,53 +19,11 @@ namespace likeness::tasks {
 namespace fs = std::filesystem;
 namespace {
 
-/// Raised when the analysis itself changes, so that stored results of older programs are not
-/// reused.
-constexpr int kAnalysisVersion = 2;
 /// Frames per chunk of crops: what a kill costs at most.
 constexpr FrameIndex kCropFrames = 1500;
 
-std::string analysis_key(const face::AnalysisOptions& options) {
-  return sha256(options_to_json(options).dump() + std::to_string(kAnalysisVersion)).substr(0, 16);
-}
-
 nlohmann::json read_json(const fs::path& path) {
   return nlohmann::json::parse(read_file(path), nullptr, false);
-}
-
-nlohmann::json damage_json(const std::vector<media::Damage>& damage) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const auto& d : damage)
-    out.push_back({{"time_s", d.time_s}, {"frame", d.frame}, {"what", d.what}});
-  return out;
-}
-
-nlohmann::json clip_info(const face::ClipAnalysis& a) {
-  return {{"width", a.info.width},
-          {"height", a.info.height},
-          {"fps", a.info.frame_rate.value()},
-          {"codec", a.info.codec},
-          {"has_audio", a.info.has_audio},
-          {"still", a.info.is_still},
-          {"cuts", a.cuts},
-          {"damage", damage_json(a.damage)},
-          {"jitter_before_pct", a.jitter_before_pct},
-          {"jitter_after_pct", a.jitter_after_pct}};
-}
-
-std::vector<project::TrackRow> track_rows(int64_t media, const std::vector<face::Track>& tracks) {
-  std::vector<project::TrackRow> rows;
-  for (const auto& t : tracks) {
-    project::TrackRow row;
-    row.media = media;
-    row.track = t.id;
-    row.first = t.first;
-    row.last = t.last;
-    row.cluster = t.cluster;
-    if (t.embeddings > 0) row.embedding = t.embedding;
-    rows.push_back(row);
-  }
-  return rows;
 }
 
 /// The faceset that is there already, checked against the options.
@@ -84,36 +43,6 @@ std::optional<faceset::Faceset> existing_faceset(const fs::path& path, face::Cro
 }
 
 }  // namespace
-
-project::MediaRow analyse_media(project::Project& project, const trust::Input& input,
-                                const face::AnalysisOptions& options, bool same_options, bool again,
-                                Progress& progress, const Cancel& cancel) {
-  const std::string key = analysis_key(options);
-  auto known = project.media_by_hash(input.hash);
-  if (known && !again && !known->analysis.empty() && (!same_options || known->analysis == key)) {
-    if (known->path != input.path.string()) {
-      known->path = input.path.string();
-      project.put_media(*known);
-    }
-    return *known;
-  }
-  static const face::FaceNets nets;
-  const face::ClipAnalysis a = face::analyse_clip(input.path, nets, options, progress, cancel);
-  for (const auto& d : a.damage)
-    log_warning(input.path.string() + " is damaged at " + std::to_string(d.time_s) +
-                " s: " + d.what);
-  project::MediaRow row;
-  row.path = input.path.string();
-  row.hash = input.hash;
-  row.frames = a.frames;
-  row.info = clip_info(a);
-  row.id =
-      project.put_media(row);  // without the key: a kill before put_faces leaves it "not analysed"
-  project.put_faces(row.id, a.faces, track_rows(row.id, a.tracks));
-  row.analysis = key;
-  project.put_media(row);
-  return row;
-}
 
 ExtractTask::ExtractTask(std::vector<fs::path> inputs, std::string subject, ExtractOptions options)
     : given_(std::move(inputs)), subject_(std::move(subject)), options_(std::move(options)) {
@@ -171,8 +100,8 @@ void ExtractTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
 }
 
 void ExtractTask::analyse(const Chunk& chunk, const fs::path& out, Run& run) {
-  const auto row = analyse_media(run.project, files_[chunk.what.at("file").get<size_t>()],
-                                 options_.analysis, true, options_.again, run.progress, run.cancel);
+  const auto row = analyse_media(run, files_[chunk.what.at("file").get<size_t>()],
+                                 options_.analysis, true, options_.again);
   write_file_atomic(out, nlohmann::json{{"media", row.id}}.dump());
 }
 
@@ -202,15 +131,27 @@ void ExtractTask::decide(const fs::path& out, Run& run) {
     if (p.distance >= 0) j["distance"] = p.distance;
     people.push_back(std::move(j));
   }
+  int64_t expected = 0;
   for (size_t i = 0; i < tracks.size(); ++i)
-    if (choice.keep[i]) keep.push_back({tracks[i].media, tracks[i].track});
+    if (choice.keep[i]) {
+      keep.push_back({tracks[i].media, tracks[i].track});
+      expected += (tracks[i].last - tracks[i].first) / options_.every + 1;
+    }
   if (keep.empty())
     throw Error(ErrorCode::kNoFace,
                 "none of the " + std::to_string(choice.people.size()) + " people found is '" +
                     subject_ + "': " + choice.why,
                 "check the footage; to take every face use --all-people");
-  write_file_atomic(out,
-                    nlohmann::json{{"people", people}, {"keep", keep}, {"why", choice.why}}.dump());
+  // Hours of footage: fewer frames of it, spread evenly, so that the faceset fits into memory.
+  const int64_t most = options_.max_crops;
+  const int64_t every =
+      options_.every * (most > 0 ? std::max<int64_t>(1, (expected + most - 1) / most) : 1);
+  if (every != options_.every)
+    log_info("more than " + std::to_string(most) + " faces: only those of every " +
+             std::to_string(every) + "th frame become crops (--max-crops)");
+  write_file_atomic(
+      out, nlohmann::json{{"people", people}, {"keep", keep}, {"why", choice.why}, {"every", every}}
+               .dump());
 }
 
 void ExtractTask::crop(const Chunk& chunk, const fs::path& out, Run& run) {
@@ -223,10 +164,10 @@ void ExtractTask::crop(const Chunk& chunk, const fs::path& out, Run& run) {
   const nlohmann::json choice = read_json(run.work / "choice.json");
   for (const auto& k : choice.at("keep"))
     if (k.at(0) == row->id) tracks.insert(k.at(1).get<int>());
+  const FrameIndex every = choice.at("every");
   std::multimap<FrameIndex, face::Face> wanted;
   for (auto& f : run.project.faces(row->id, begin, end))
-    if (tracks.count(f.track) && f.frame % options_.every == 0)
-      wanted.emplace(f.frame, std::move(f));
+    if (tracks.count(f.track) && f.frame % every == 0) wanted.emplace(f.frame, std::move(f));
 
   faceset::FacesetWriter writer(out, type, options_.size_px);
   if (wanted.empty()) return writer.finish();
@@ -348,15 +289,11 @@ Result ExtractTask::join(const std::vector<fs::path>& parts, Run& run) {
                      {"crops_added", added_from[file.hash]},
                      {"info", row->info}});
   }
-  result.report = {{"subject", subject_},
-                   {"files", files},
-                   {"skipped", skipped_},
-                   {"people", choice.at("people")},
-                   {"choice", choice.at("why")},
-                   {"crops_before", before},
-                   {"crops_added", added},
-                   {"crops_known_already", known},
-                   {"near_duplicates_excluded", dropped},
+  result.report = {{"subject", subject_},          {"files", files},
+                   {"skipped", skipped_},          {"people", choice.at("people")},
+                   {"choice", choice.at("why")},   {"every", choice.at("every")},
+                   {"crops_before", before},       {"crops_added", added},
+                   {"crops_known_already", known}, {"near_duplicates_excluded", dropped},
                    {"crops", before + added}};
   std::error_code ec;
   if (added > 0)

@@ -12,6 +12,7 @@ struct ExtractOptions {
   std::string crop = "whole";
   int size_px = 256;
   int every = 1;
+  int max_crops = 10000;
   double near_duplicate = 0;
   bool all_people = false;
   bool again = false;
@@ -27,6 +28,11 @@ void visit(ExtractOptions& o, V&& f) {
   f("every", o.every,
     OptionInfo{
         .help = "keep the faces of every n-th frame", .unit = "frames", .min = 1, .max = 10000});
+  f("max_crops", o.max_crops,
+    OptionInfo{.help = "most crops of one call; of longer footage frames are left out evenly (0 = "
+                       "no limit; needs 50 KB of memory each)",
+               .min = 0,
+               .max = 1000000});
   f("near_duplicate", o.near_duplicate,
     OptionInfo{.help =
                    "exclude crops that differ less than this from a kept one (0 = keep all; 0.02 "
@@ -38,13 +44,6 @@ void visit(ExtractOptions& o, V&& f) {
     OptionInfo{.help = "analyse clips anew that were analysed before",
                .level = OptionLevel::kAdvanced});
 }
-
-/// Makes a clip known to the project: analyses it unless that was done (with these options, when
-/// `same_options`). Gives the media row. The clip's tracks keep their subjects when nothing is
-/// done.
-project::MediaRow analyse_media(project::Project& project, const trust::Input& input,
-                                const face::AnalysisOptions& options, bool same_options, bool again,
-                                Progress& progress, const Cancel& cancel);
 
 class ExtractTask : public Task {
  public:

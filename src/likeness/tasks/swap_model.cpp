@@ -6,6 +6,7 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/faceset/faceset.h"
+#include "likeness/tasks/analyse_media.h"
 #include "likeness/tasks/choose_tracks.h"
 #include "likeness/tasks/extract.h"
 #include "likeness/tasks/media_inputs.h"
@@ -55,6 +56,9 @@ SwapTask::SwapTask(const project::Project& project, fs::path target, fs::path ou
   if (fs::is_directory(out_, ec))
     throw Error(ErrorCode::kUsage, out_.string() + " is a folder that exists",
                 "name a new file (or a new folder for png and tiff)");
+  if (fs::equivalent(target_, out_, ec))
+    throw Error(ErrorCode::kUsage, out_.string() + " is the footage itself",
+                "name another file; footage is never overwritten");
 }
 
 nlohmann::json SwapTask::options() const {
@@ -120,8 +124,7 @@ std::vector<Chunk> SwapTask::plan(Run& run) {
 void SwapTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
   const std::string kind = chunk.what.at("kind");
   if (kind == "analyse") {
-    const auto row =
-        analyse_media(run.project, target_input(), {}, false, false, run.progress, run.cancel);
+    const auto row = analyse_media(run, target_input(), {}, false, false);
     write_file_atomic(out, nlohmann::json{{"media", row.id}}.dump());
   } else if (kind == "choose") {
     choose(out, run);
