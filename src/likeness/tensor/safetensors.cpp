@@ -167,6 +167,8 @@ void SafeTensors::parse(std::span<const uint8_t> raw, const std::string& name) {
   std::sort(ranges.begin(), ranges.end());
   for (size_t i = 1; i < ranges.size(); ++i)
     if (ranges[i].first < ranges[i - 1].second) bytes.fail("two tensors overlap");
+  if ((ranges.empty() ? 0 : ranges.back().second) != data.size())
+    bytes.fail("bytes follow the last tensor");
   std::stable_sort(tensors_.begin(), tensors_.end(), [](const TensorView& a, const TensorView& b) {
     return a.data.data() < b.data.data();
   });
