@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "program.h"
@@ -90,9 +91,13 @@ TEST_F(BadInput, SoundOnlyOrNoPicture) {
   NEEDS_MODELS();
   ASSERT_EQ(std::system((make + "-f lavfi -i color=c=gray:s=320x240:d=0.4 noface.mp4").c_str()), 0);
   extract_fails(folder_ / "noface.mp4", "no_face", "no face");
-  ASSERT_EQ(std::system((make + "-f lavfi -i color=c=gray:s=2x2:d=0.2 -c:v ffv1 tiny.mkv").c_str()),
-            0);
-  extract_fails(folder_ / "tiny.mkv", "no_face", "no face");
+  for (const char* size : {"1x1", "2x2"}) {
+    const std::string tiny = std::string("tiny") + size + ".mkv";
+    const std::string picture = std::string("-f lavfi -i color=c=gray:s=16x16:d=0.2 -vf scale=") +
+                                size + ":flags=neighbor,format=bgr0 -c:v ffv1 ";
+    ASSERT_EQ(std::system((make + picture + tiny).c_str()), 0);
+    extract_fails(folder_ / tiny, "no_face", "no face");
+  }
   // A video with a sound stream without a single packet is an ordinary video.
   ASSERT_EQ(std::system((make + "-i " + clip("ben-train", 0, 12).string() +
                          " -f s16le -ar 16000 -ac 1 -i /dev/null -map 0:v -map 1:a -c:v copy "
@@ -112,6 +117,23 @@ TEST_F(BadInput, PicturesTooLargeOrTooSmall) {
   extract_fails(file("huge.png", png), "bad_input", "huge.png");
   media::write_image(folder_ / "wide.png", Image8(16000, 64, 3, 90));
   extract_fails(folder_ / "wide.png", "no_face", "no face");
+  media::write_image(folder_ / "big.jpg", Image8(16000, 4000, 3, 90));
+  extract_fails(folder_ / "big.jpg", "no_face", "no face");
+}
+
+// What has a name but is no file must neither hang the program nor fill the memory.
+TEST_F(BadInput, ThingsThatAreNoFiles) {
+  ASSERT_EQ(::mkfifo((folder_ / "pipe.mp4").c_str(), 0600), 0);
+  extract_fails(folder_ / "pipe.mp4", "bad_input", "pipe.mp4");
+  extract_fails("/dev/zero", "bad_input", "/dev/zero");
+  fs::create_symlink("loop.mp4", folder_ / "loop.mp4");
+  fails({"extract", "film", "loop.mp4", "--subject", "ben"}, "not_found", "loop.mp4");
+  fs::create_directories(folder_ / "folder.mp4");
+  extract_fails(folder_ / "folder.mp4", "bad_input", "folder.mp4");
+  // Names that would lead out of the project.
+  fails({"subject", "add", "film", "../ben", "--kind", "synthetic"}, "usage", "../ben");
+  fails({"faceset", "show", "film", "../../etc/passwd"}, "usage", "etc/passwd");
+  fails({"swap", "film", "--model", "../m", "x.mp4", "-o", "o.mp4"}, "usage", "../m");
 }
 
 TEST_F(BadInput, TruncatedVideoGivesWhatCanBeRead) {
