@@ -20,7 +20,7 @@ constexpr int kTimes = 256, kBands = 52;  ///< tiles of a block
 constexpr double kBlockS = 8.0, kTileS = kBlockS / kTimes;
 constexpr double kLowHz = 300, kBandHz = 100;
 constexpr double kWindowS = 0.024;
-constexpr float kDepth = 0.26f;   ///< largest change of an amplitude: 2 dB
+constexpr float kDepth = 0.33f;   ///< largest change of an amplitude: 2.5 dB
 constexpr double kLogPoses = 12;  ///< offsets, sub-offsets and speeds
 constexpr int kSubOffsets = 4;
 

@@ -18,7 +18,7 @@
 namespace likeness::trust {
 
 struct AudioWatermarkOptions {
-  double snr_db = 32;  ///< signal to mark over active sound; 26 to 40. Lower is stronger
+  double snr_db = 30;  ///< signal to mark over active sound; 26 to 40. Lower is stronger
 };
 
 /// Marks a clip. `start_s`: presentation time of its first sample (chunks of one output). Channels
