@@ -57,7 +57,7 @@ std::vector<float> pattern() {
 TEST(ContentGate, TheNetworkComputesWhatTensorFlowJsDoes) {
   NEEDS_NET();
   const ContentNet net(models());
-  // tfjs 4.22 (cpu), model of nsfwjs 4.3.0, this input: docs/adr/0010-content-gate.md.
+  // tfjs 4.22 (cpu), model of nsfwjs 4.3.0, this input: docs/adr/0011-content-gate.md.
   const std::array<float, 5> kReference = {0.0581909567f, 0.000976760639f, 0.939985037f,
                                            0.000725288002f, 0.00012189625f};
   auto v = net.logits(pattern());
