@@ -56,7 +56,7 @@ void add_story(const json& manifest, int depth, std::vector<Line>& out) {
   if (const std::string by = word(manifest, "signer"); !by.empty())
     out.push_back({depth, "signed by",
                    "\"" + by + "\"" +
-                       (word(manifest, "state") == "trusted" ? "" : " (not known here)") +
+                       (manifest.value("signer_known", true) ? "" : " (not known here)") +
                        (word(manifest, "signed_at").empty()
                             ? ""
                             : ", time-stamped " + word(manifest, "signed_at"))});

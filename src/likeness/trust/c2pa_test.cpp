@@ -133,6 +133,39 @@ TEST_F(C2paTest, EveryContainerIsSignedTrustedAndStaysTheSamePicture) {
   }
 }
 
+TEST_F(C2paTest, SoundIsSigned) {
+  // 1 s of 8 kHz mono.
+  const auto number = [](uint32_t n, int bytes) {
+    std::string s;
+    for (int i = 0; i < bytes; ++i, n >>= 8) s += static_cast<char>(n & 255);
+    return s;
+  };
+  std::string samples;
+  for (int i = 0; i < 8000; ++i) samples += number(static_cast<uint32_t>(i * 37 % 9000), 2);
+  const std::string wav = "RIFF" + number(36 + 16000, 4) + "WAVEfmt " + number(16, 4) +
+                          number(1, 2) + number(1, 2) + number(8000, 4) + number(16000, 4) +
+                          number(2, 2) + number(16, 2) + "data" + number(16000, 4) + samples;
+  const fs::path temporary = folder_ / ".t.tmp.wav", path = folder_ / "a.wav";
+  write_file_atomic(temporary, wav);
+  finished("audio", temporary, path, 0);
+  EXPECT_EQ(state(path), "Trusted");
+  const std::string bytes = read_file(path);
+  ASSERT_NE(bytes.find(samples), std::string::npos);
+  std::string bad = bytes;
+  bad[bytes.find(samples) + 99] ^= 1;
+  write_file_atomic(path, bad);
+  EXPECT_EQ(state(path), "Invalid");
+  if (std::system("command -v ffmpeg > /dev/null 2>&1") != 0) GTEST_SKIP() << "no ffmpeg for m4a";
+  write_file_atomic(folder_ / "in.wav", wav);
+  const fs::path m4a = folder_ / ".t.tmp.m4a";
+  ASSERT_EQ(std::system(("ffmpeg -v error -y -i " + (folder_ / "in.wav").string() + " -c:a aac " +
+                         m4a.string())
+                            .c_str()),
+            0);
+  finished("audio", m4a, folder_ / "a.m4a", 0);
+  EXPECT_EQ(state(folder_ / "a.m4a"), "Trusted");
+}
+
 TEST_F(C2paTest, AnUnknownRootIsValidButNotTrusted) {
   const fs::path temporary = folder_ / ".t.tmp.png", path = folder_ / "o.png";
   write_picture(temporary);

@@ -158,9 +158,9 @@ std::string new_manifest_label() {
   auto b = random_bytes(16);
   b[6] = static_cast<uint8_t>((b[6] & 0x0f) | 0x40);
   b[8] = static_cast<uint8_t>((b[8] & 0x3f) | 0x80);
-  std::string h = hex(b);
-  for (size_t at : {20, 16, 12, 8}) h.insert(at, "-");
-  return "urn:c2pa:" + h;
+  const std::string h = hex(b);
+  return "urn:c2pa:" + h.substr(0, 8) + '-' + h.substr(8, 4) + '-' + h.substr(12, 4) + '-' +
+         h.substr(16, 4) + '-' + h.substr(20);
 }
 
 std::string watermark_text(uint64_t id) {

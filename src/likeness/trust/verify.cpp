@@ -2,11 +2,12 @@
 #include "likeness/trust/verify.h"
 
 #include <algorithm>
-#include <array>
 
 #include "likeness/base/atomic_file.h"
+#include "likeness/base/audio.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
+#include "likeness/media/audio_samples.h"
 #include "likeness/media/video.h"
 #include "likeness/project/project.h"
 #include "likeness/trust/c2pa.h"
@@ -14,6 +15,7 @@
 #include "likeness/trust/manifest_store.h"
 #include "likeness/trust/provenance.h"
 #include "likeness/trust/verify_parts.h"
+#include "likeness/trust/watermark_audio.h"
 #include "likeness/trust/watermark_still.h"
 #include "likeness/trust/watermark_video.h"
 
@@ -106,9 +108,29 @@ json read_sequence_mark(const fs::path& folder, const json& named_rate, Evidence
   return last;
 }
 
+/// The mark in the sound of a file.
+json read_sound_mark(const fs::path& path, Evidence& evidence) {
+  constexpr int kRateHz = 48000;
+  constexpr double kLongestS = 64;
+  AudioClip clip{kRateHz, 1, media::read_mono(path, kRateHz, kLongestS)};
+  if (clip.samples.empty())
+    return {{"looked", true}, {"found", false}, {"reason", "there is no sound"}};
+  const auto r = read_audio_watermark(clip);
+  json j = {{"looked", true}, {"found", r.found}, {"present", r.present}, {"reason", r.reason}};
+  if (!r.found) return j;
+  evidence.mark = r.id;
+  j.update({{"id", watermark_text(r.id)}, {"confidence", r.confidence}, {"in", "sound"}});
+  return j;
+}
+
 /// The mark in the pixels, quick first; {looked, found, id, confidence, reason}.
-json read_mark(const fs::path& path, bool named, const json& rate, Evidence& evidence) {
+json read_mark(const fs::path& path, const std::string& mime, bool named, const json& rate,
+               Evidence& evidence) {
   try {
+    if (mime.rfind("audio/", 0) == 0) {
+      evidence.has_pixels = false;
+      return read_sound_mark(path, evidence);
+    }
     const media::VideoInfo info = media::probe(path);
     const bool still = info.is_still && !info.is_image_sequence;
     if (!can_carry_watermark(still ? "image" : "video", info.width, info.height))
@@ -120,6 +142,8 @@ json read_mark(const fs::path& path, bool named, const json& rate, Evidence& evi
     // Where the manifest names a mark the file is as it was framed; else it may have been cropped.
     auto r = read_video_watermark(path, WatermarkKey::product(), WatermarkSearch::kQuick);
     if (!r.found && !named) r = read_video_watermark(path);
+    if (!r.found && !named && info.has_audio)
+      if (json sound = read_sound_mark(path, evidence); evidence.mark) return sound;
     if (r.found) evidence.mark = r.id;
     return mark_json(r);
   } catch (const Error& e) {
@@ -197,7 +221,7 @@ Verification verify_one(const fs::path& path, const VerifyOptions& options) {
     j["consent"] = check_consents(j["manifest"], options.projects);
   }
   if (options.read_watermark) {
-    j["watermark"] = read_mark(path, e.named_mark.has_value(), nullptr, e);
+    j["watermark"] = read_mark(path, format.mime, e.named_mark.has_value(), nullptr, e);
   } else {
     j["watermark"] = {{"looked", false}, {"found", false}, {"reason", "not asked for"}};
   }
@@ -207,6 +231,8 @@ Verification verify_one(const fs::path& path, const VerifyOptions& options) {
       j["recovered"].push_back(recovered_json(stored, path, format.mime, anchors, options));
   }
   j["ledger"] = ledger_lines(path, e, options.projects);
+  for (const json& line : j["ledger"])  // in order: the newest decides
+    if (line.value("same_path", false)) e.recorded = line.value("same_bytes", false);
   out.verdict = judge(e);
   explain(out, e);
   return out;
@@ -260,7 +286,7 @@ Verification verify_folder(const fs::path& folder, const VerifyOptions& options)
   }
   if (options.read_watermark)
     j["watermark"] =
-        read_mark(folder, e.named_mark.has_value(),
+        read_mark(folder, "", e.named_mark.has_value(),
                   j["manifest"].value("sequence", json::object()).value("frame_rate", json()), e);
   if (e.mark && e.manifest != Evidence::Manifest::kValid) {
     j["recovered"] = json::array();
@@ -275,15 +301,27 @@ Verification verify_folder(const fs::path& folder, const VerifyOptions& options)
 }  // namespace
 
 const char* verdict_name(Verdict verdict) {
-  static constexpr std::array kNames = {"synthetic-verified",
-                                        "synthetic-declared",
-                                        "synthetic-by-watermark",
-                                        "signed-document",
-                                        "authentic",
-                                        "nothing-found",
-                                        "conflict",
-                                        "changed"};
-  return kNames[static_cast<size_t>(verdict)];
+  switch (verdict) {
+    case Verdict::kSyntheticVerified:
+      return "synthetic-verified";
+    case Verdict::kSyntheticDeclared:
+      return "synthetic-declared";
+    case Verdict::kSyntheticByWatermark:
+      return "synthetic-by-watermark";
+    case Verdict::kSignedDocument:
+      return "signed-document";
+    case Verdict::kAuthentic:
+      return "authentic";
+    case Verdict::kNothing:
+      return "nothing-found";
+    case Verdict::kConflict:
+      return "conflict";
+    case Verdict::kRecorded:
+      return "recorded";
+    case Verdict::kChanged:
+      return "changed";
+  }
+  return "changed";
 }
 
 int verdict_exit_status(Verdict verdict) {
@@ -291,6 +329,7 @@ int verdict_exit_status(Verdict verdict) {
     case Verdict::kSyntheticVerified:
     case Verdict::kSignedDocument:
     case Verdict::kAuthentic:
+    case Verdict::kRecorded:
       return 0;
     case Verdict::kNothing:
       return 20;
@@ -307,6 +346,8 @@ int verdict_exit_status(Verdict verdict) {
 Verdict judge(const Evidence& e) {
   const bool marked = e.mark || e.short_mark;
   if (e.manifest == Evidence::Manifest::kInvalid) return Verdict::kChanged;
+  if (e.manifest == Evidence::Manifest::kNone && !marked && e.recorded)
+    return *e.recorded ? Verdict::kRecorded : Verdict::kChanged;
   if (e.manifest == Evidence::Manifest::kNone)
     return marked ? Verdict::kSyntheticByWatermark : Verdict::kNothing;
   if (e.claims_ai) {

@@ -21,6 +21,7 @@ enum class Verdict {
   kAuthentic,             ///< signed by somebody trusted, says no AI, no mark
   kNothing,               ///< no manifest and no mark: says nothing, least of all that it is real
   kConflict,              ///< manifest and mark contradict each other
+  kRecorded,              ///< no manifest, but the ledger of its project records these bytes
   kChanged                ///< the manifest does not fit the bytes, or is broken
 };
 const char* verdict_name(Verdict verdict);  ///< "synthetic-verified", ...
@@ -53,6 +54,8 @@ struct Evidence {
   bool has_pixels = true;              ///< something a mark can be in
   std::optional<uint64_t> named_mark;  ///< by the soft binding
   std::optional<uint64_t> mark;        ///< found in a video or in sound
+  /// What the newest line of a ledger about this very path says: the same bytes, or others.
+  std::optional<bool> recorded;
   std::optional<uint32_t> short_mark;  ///< found in a still: still_id() of the whole one
 };
 Verdict judge(const Evidence& evidence);

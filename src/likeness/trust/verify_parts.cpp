@@ -222,6 +222,11 @@ Words words_of(Verdict verdict, const json& j, const Evidence& e) {
                               : "the manifest names no AI, but its signer is not known here; no "
                                 "mark was found."),
           "That does not mean that it is real."};
+    case Verdict::kRecorded:
+      return {
+          "Recorded: it has no manifest of its own, but the ledger of its project has it with "
+          "these bytes.",
+          "Facesets and models stay in their project; they are not for showing."};
     case Verdict::kConflict:
       return {e.claims_ai
                   ? "Contradiction: manifest and mark are of two different files. The manifest was "
@@ -230,6 +235,9 @@ Words words_of(Verdict verdict, const json& j, const Evidence& e) {
                     "it. The origin was washed, or the mark was forged.",
               "Do not rely on the manifest; ask where the file came from."};
     case Verdict::kChanged:
+      if (e.manifest == Evidence::Manifest::kNone)
+        return {"Changed: the ledger of its project records another content for this file.",
+                "Restore it from a copy, or make it again."};
       return {"Changed: the file or its manifest is not what was signed.",
               (e.mark || e.short_mark)
                   ? "The mark of Likeness is still in it: it is synthetic, whatever was changed."
@@ -252,6 +260,13 @@ json describe_manifest(const json& report) {
               {"label", label}};
   const json& signature = member(m, "signature_info");
   out["signer"] = text(signature, "common_name");
+  // Of a recovered manifest the state is invalid (it cannot fit the copy), its signer still known.
+  out["signer_known"] = false;
+  const json& good =
+      member(member(member(report, "validation_results"), "activeManifest"), "success");
+  if (good.is_array())
+    for (const json& g : good)
+      if (text(g, "code") == "signingCredential.trusted") out["signer_known"] = true;
   out["issuer"] = text(signature, "issuer");
   out["algorithm"] = text(signature, "alg");
   out["signed_at"] = text(signature, "time");
@@ -303,18 +318,22 @@ json ledger_lines(const fs::path& path, const Evidence& evidence,
   json out = json::array();
   if (projects.empty()) return out;
   const std::string hash = sha256_file(path);
+  const fs::path absolute = fs::absolute(path).lexically_normal();
   const std::string mark = evidence.mark ? watermark_text(*evidence.mark) : "";
   for (const fs::path& project : projects) {
     try {
       for (const LedgerEntry& e : Ledger(project / "ledger.jsonl").read()) {
         const json& o = member(e.body, "output");
-        const bool same = text(o, "sha256") == hash;
-        if (!same && (mark.empty() || text(o, "watermark") != mark)) continue;
+        const bool same = text(o, "sha256") == hash,
+                   here = !text(o, "path").empty() &&
+                          (fs::absolute(project) / text(o, "path")).lexically_normal() == absolute;
+        if (!same && !here && (mark.empty() || text(o, "watermark") != mark)) continue;
         out.push_back({{"project", project.string()},
                        {"line", e.seq + 1},
                        {"at", e.at},
                        {"task", text(member(e.body, "grant"), "task")},
                        {"path", text(o, "path")},
+                       {"same_path", here},
                        {"same_bytes", same}});
       }
     } catch (const Error& e) {

@@ -7,8 +7,9 @@
 
 namespace likeness::trust {
 
-/// From c2pa-rs's report: {state: trusted | valid | invalid, label, signer, issuer, signed_at,
-/// generator, claims_ai, watermark, actions: [{action, source_type, when, words}], ingredients:
+/// From c2pa-rs's report: {state: trusted | valid | invalid, label, signer, signer_known, issuer,
+/// signed_at, generator, claims_ai, watermark, actions: [{action, source_type, when, words}],
+/// ingredients:
 /// [{title, relationship, state}], consents: [...], sequence, failures: [{code, words}]}. Never
 /// throws for odd content: missing or mistyped fields are left out.
 nlohmann::json describe_manifest(const nlohmann::json& report);

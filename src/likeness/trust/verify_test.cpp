@@ -198,13 +198,14 @@ TEST_F(VerifyTest, AVideoASidecarAndASequenceAreVerified) {
   std::string bytes = read_file(mkv);
   bytes[bytes.size() - 50] = static_cast<char>(bytes[bytes.size() - 50] ^ 1);
   write_file_atomic(mkv, bytes);
-  EXPECT_EQ(verify(mkv).verdict, Verdict::kChanged);
+  const VerifyOptions quick{.projects = {}, .read_watermark = false};
+  EXPECT_EQ(verify(mkv, quick).verdict, Verdict::kChanged);
 
   const fs::path frames = clip("frames", "png", id, 96);
   v = verify(frames);
   EXPECT_EQ(v.verdict, Verdict::kSyntheticVerified) << v.json["summary"];
   fs::remove(media::list_media(frames)[30]);
-  v = verify(frames);
+  v = verify(frames, quick);
   EXPECT_EQ(v.verdict, Verdict::kChanged) << v.json["summary"];
 }
 
@@ -216,6 +217,17 @@ TEST_F(VerifyTest, AReportIsSignedBesideIt) {
   EXPECT_EQ(v.verdict, Verdict::kSignedDocument) << v.json.dump(1);
   write_file_atomic(html, "<html>better scores</html>");
   EXPECT_EQ(verify(html).verdict, Verdict::kChanged);
+}
+
+TEST_F(VerifyTest, WhatStaysInTheProjectIsKnownByItsLedger) {
+  const fs::path set = folder_ / "film/facesets/ben.faces", temporary = temporary_name(set);
+  write_file_atomic(temporary, "faces");
+  finish(*project_, grant(), 1, {}, {"faceset", temporary, set});
+  const VerifyOptions options{.projects = {project_->folder()}};
+  EXPECT_EQ(verify(set, options).verdict, Verdict::kRecorded) << verify(set, options).json.dump(1);
+  EXPECT_EQ(verify(set).verdict, Verdict::kNothing);  // nobody to ask
+  write_file_atomic(set, "other faces");
+  EXPECT_EQ(verify(set, options).verdict, Verdict::kChanged);
 }
 
 TEST_F(VerifyTest, DamagedFilesAreAVerdictNotACrash) {
