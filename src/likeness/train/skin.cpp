@@ -29,9 +29,24 @@ ImageF deviation(const std::vector<ImageF>& textures, const std::vector<ImageF>&
   return out;
 }
 
+/// Where hair hangs in from above: over the brows, and beside them down to the eyes. Beards and
+/// shaded cheeks are not there, so that a little darker than skin, or a little unsteady, is hair.
+bool may_be_hair(const face::MeshLayout& layout, int x, int y) {
+  const auto& at = layout.position_px;
+  const float brow_y = std::min(at[105].y, at[334].y), eye_y = (at[33].y + at[263].y) / 2;
+  if (static_cast<float>(y) < brow_y) return true;
+  return static_cast<float>(y) < eye_y &&
+         (static_cast<float>(x) < at[70].x || static_cast<float>(x) > at[300].x);
+}
+
+struct Limits {
+  float unsteady, unsteady_above;  ///< deviation of luma
+  float dark_above;                ///< of the skin's luma
+};
+
 /// Marks what is not skin in a mean texture: far darker, of another hue, or never the same.
 void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshLayout& layout,
-                  float unsteady, cv::Mat& foreign) {
+                  const Limits& limits, cv::Mat& foreign) {
   constexpr float kDark = 0.45f, kHue = 0.07f;
   int size = layout.size_px;
   std::vector<float> luma, red, green;
@@ -49,11 +64,33 @@ void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshL
   for (int y = 0; y < size; ++y)
     for (int x = 0; x < size; ++x) {
       const float* c = &mean.at(x, y);
-      if (c[0] + c[1] + c[2] < kDark * skin_luma ||
+      const bool above = may_be_hair(layout, x, y);
+      if (c[0] + c[1] + c[2] < (above ? limits.dark_above : kDark) * skin_luma ||
           std::hypot(chroma(c, 0) - skin_red, chroma(c, 1) - skin_green) > kHue ||
-          deviation.at(x, y) > unsteady)
+          deviation.at(x, y) > (above ? limits.unsteady_above : limits.unsteady))
         foreign.at<uint8_t>(y, x) = 255;
     }
+}
+
+/// Nothing above a lock of hair is skin that may be pasted: the forehead ends below the lowest lock
+/// of each column, along a line without teeth.
+void close_above(const face::MeshLayout& layout, cv::Mat& outside) {
+  const int size = layout.size_px, reach = size / 32;
+  std::vector<float> end(size, -1);
+  for (int x = 0; x < size; ++x)
+    for (int y = 0; y < size; ++y)
+      if (outside.at<uint8_t>(y + 1, x + 1) && may_be_hair(layout, x, y))
+        end[x] = static_cast<float>(y);
+  std::vector<float> lowest(size, -1);
+  for (int x = 0; x < size; ++x)
+    for (int k = std::max(0, x - reach); k <= std::min(size - 1, x + reach); ++k)
+      lowest[x] = std::max(lowest[x], end[k]);
+  cv::Mat line(1, size, CV_32F, lowest.data());
+  cv::GaussianBlur(line, line, {}, size / 64.0, 1, cv::BORDER_REPLICATE);
+  for (int x = 0; x < size; ++x)
+    for (int y = 0; y <= static_cast<int>(lowest[x]); ++y)
+      if (layout.coverage.at(x, y) > 0 && layout.priority.at(x, y) < 0.3f)
+        outside.at<uint8_t>(y + 1, x + 1) = 255;
 }
 
 /// 1 - what is foreign and hangs together with the outside; eyes, brows and lips are islands and
@@ -74,6 +111,7 @@ ImageF skin_mask(cv::Mat foreign, const face::MeshLayout& layout) {
     }
   cv::floodFill(foreign, {0, 0}, cv::Scalar(128));
   cv::Mat outside = (foreign == 128) & marked, soft;
+  close_above(layout, outside);
   // Locks of hair give a ragged edge: smoothed, and grown by the same blur.
   outside.convertTo(soft, CV_32F, 1 / 255.0);
   cv::GaussianBlur(soft, soft, {}, size / 32.0);
@@ -93,12 +131,12 @@ ImageF skin_mask(cv::Mat foreign, const face::MeshLayout& layout) {
 
 ImageF skin_of(const Samples samples[2], const face::MeshLayout& layout) {
   // Strict with what would be pasted, lenient with what would be covered.
-  constexpr float kUnsteady[2] = {0.13f, 0.25f};
+  constexpr Limits kLimits[2] = {{0.13f, 0.1f, 0.7f}, {0.25f, 0.25f, 0.6f}};
   cv::Mat foreign(layout.size_px, layout.size_px, CV_8U, cv::Scalar(0));
   for (int side = 0; side < 2; ++side)
     mark_foreign(samples[side].mean,
                  deviation(samples[side].texture, samples[side].visible, samples[side].mean),
-                 layout, kUnsteady[side], foreign);
+                 layout, kLimits[side], foreign);
   return skin_mask(foreign, layout);
 }
 
