@@ -12,6 +12,8 @@ namespace likeness::tests {
 namespace {
 namespace fs = std::filesystem;
 
+constexpr int kMark = 8;  ///< grey levels a watermark may change a pixel by
+
 class Swap : public ProgramTest {
  protected:
   /// Facesets of both performers and a model of a few steps.
@@ -72,7 +74,10 @@ TEST_F(Swap, TrainSwapEvaluate) {
                     hash = sha256_file(folder_ / "out.mp4");
   for (size_t at = 0, end; (end = ledger.find('\n', at)) != std::string::npos; at = end + 1) {
     const auto line = nlohmann::json::parse(ledger.substr(at, end - at));
-    if (line["body"]["output"]["sha256"] != hash) continue;
+    const auto& body = line["body"];
+    if (!body.contains("output") || !body["output"].is_object() ||
+        body["output"].value("sha256", "") != hash)
+      continue;
     found = true;
     EXPECT_EQ(line["body"]["grant"]["operation"], "swap");
     EXPECT_EQ(line["body"]["grant"]["subjects"][0]["name"], "ben");
@@ -105,11 +110,13 @@ TEST_F(Swap, OneChunkIsSevenChunksAndThreadsDoNotMatter) {
   int64_t changed = 0;
   for (size_t i = 0; i < one.size(); ++i) {
     EXPECT_EQ(one[i].data, seven[i].data) << "frame " << i;
-    for (size_t k = 0; k < one[i].data.size(); ++k) changed += one[i].data[k] != source[i].data[k];
-    // The corners are far from any mask: exactly the input's.
+    for (size_t k = 0; k < one[i].data.size(); ++k)
+      changed += std::abs(one[i].data[k] - source[i].data[k]) > kMark;
+    // The corners are far from any mask: the input's, but for the watermark (that the renderer
+    // itself leaves them alone to the bit is tested in swap/render_test.cpp).
     for (int y = 0; y < 40; ++y)
       for (int x = 0; x < 40 * 3; ++x)
-        ASSERT_EQ(one[i].row(y)[x], source[i].row(y)[x]) << i << " " << x << " " << y;
+        ASSERT_NEAR(one[i].row(y)[x], source[i].row(y)[x], kMark) << i << " " << x << " " << y;
   }
   EXPECT_GT(changed, 35 * 384 * 384 * 3 / 100) << "nothing was swapped";
 }
@@ -141,7 +148,9 @@ TEST_F(Swap, FramesWithoutTheFacePassUnchangedAndAreCounted) {
   EXPECT_NEAR(j["passed"]["no_face"].get<double>(), 10, 1);
   const auto in = frames_of(folder_ / "mixed.mkv"), out = frames_of(folder_ / "out.mkv");
   ASSERT_EQ(out.size(), 30u);
-  for (size_t i = 22; i < 30; ++i) EXPECT_EQ(in[i].data, out[i].data) << i;
+  for (size_t i = 22; i < 30; ++i)
+    for (size_t k = 0; k < in[i].data.size(); ++k)
+      ASSERT_NEAR(in[i].data[k], out[i].data[k], kMark) << i;
   EXPECT_NE(in[5].data, out[5].data);
   // ben is not the performer of this model.
   fails({"swap", "film", "--model", "m", clip("ben-train", 0, 24).string(), "-o", "no.mp4"},

@@ -16,7 +16,7 @@
 namespace likeness::tasks {
 
 inline constexpr FrameIndex kRangeFrames = 6000;  ///< up to 8 faces of 6.4 KB each
-inline constexpr FrameIndex kMargin = 64;         ///< > smoothing's window, > embed_every
+inline constexpr FrameIndex kMargin = 64;         ///< > smoothing's windows, > embed_every
 inline constexpr FrameIndex kLinkFrames = 8;      ///< how far before a border tracks are compared
 
 struct ClipRangePart {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Content gate: footage with sexual content is refused, whatever a consent says. A picture is
 // scored by nsfwjs' MobileNetV2 (Keras, alpha 1.0, 224 px, five classes; weights:
-// models/nsfwjs.toml) on our executor; a clip by at least one picture a second.
+// models/nsfwjs_mobilenet_v2.toml) on our executor; a clip by at least one picture a second.
 #pragma once
 
 #include <array>
