@@ -51,7 +51,7 @@ void collect(pid_t child, int out, int err, const RunOptions& options, Outcome& 
       ::kill(child, SIGKILL);
       killed = true;
     }
-    if (!interrupted && options.interrupt_after_s >= 0 && elapsed >= options.interrupt_after_s) {
+    if (!interrupted && options.interrupt_when && options.interrupt_when()) {
       ::kill(child, SIGINT);
       interrupted = true;
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ struct Outcome {
 struct RunOptions {
   std::vector<std::string> environment;  ///< "NAME=value"
   double kill_after_s = -1;              ///< SIGKILL then; < 0 never
-  double interrupt_after_s = -1;         ///< SIGINT then
+  std::function<bool()> interrupt_when;  ///< SIGINT once this holds
   int64_t file_size_limit = -1;          ///< RLIMIT_FSIZE in bytes
   std::string stdout_to;                 ///< a file instead of a pipe
 };

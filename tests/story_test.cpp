@@ -145,7 +145,10 @@ TEST_F(Story, CtrlCSavesAndTheSameCommandGoesOn) {
   project_with({"ben"});
   const std::vector<std::string> command = {"extract", "film", clip("ben-train", 0, 120).string(),
                                             "--subject", "ben"};
-  const Outcome stopped = likeness(command, {.interrupt_after_s = 0.7});
+  const Outcome stopped = likeness(command, {.interrupt_when = [&] {
+                                     const auto work = folder_ / "film/work";  // the job has begun
+                                     return fs::exists(work) && !fs::is_empty(work);
+                                   }});
   if (stopped.status == 0) GTEST_SKIP() << "the machine was quicker than the interruption";
   EXPECT_EQ(stopped.status, 130) << stopped.err;
   EXPECT_EQ(ok({"project", "jobs", "film"})[0]["state"], "cancelled");
