@@ -30,6 +30,7 @@
 #include "likeness/trust/watermark_search.h"
 #include "likeness/trust/watermark_slots.h"
 #include "likeness/trust/watermark_still.h"
+#include "likeness/trust/watermark_test_util.h"
 #include "likeness/trust/watermark_video.h"
 
 namespace {
@@ -147,17 +148,6 @@ std::vector<Attack> video_attacks() {
   return a;
 }
 
-double luma_error(const media::Frame& a, const media::Frame& b) {
-  const auto p = a.luma()[0], q = b.luma()[0];
-  double sum = 0;
-  for (int y = 0; y < p.height; ++y)
-    for (int x = 0; x < p.width; ++x) {
-      const double d = p.data[y * p.stride_bytes + x] - q.data[y * q.stride_bytes + x];
-      sum += d * d;
-    }
-  return sum / p.width / p.height;
-}
-
 struct Marked {
   double psnr_db = 0, ms_per_megapixel = 0;
 };
@@ -251,16 +241,6 @@ void write_sound(const AudioClip& clip, const fs::path& path) {
   std::ofstream out(path, std::ios::binary);
   out.write(reinterpret_cast<const char*>(clip.samples.data()),
             static_cast<std::streamsize>(clip.samples.size() * sizeof(float)));
-}
-
-double snr_db(const AudioClip& before, const AudioClip& after) {
-  double s = 0, n = 0;
-  for (size_t i = 0; i < before.samples.size(); ++i) {
-    const double d = after.samples[i] - before.samples[i];
-    s += static_cast<double>(before.samples[i]) * before.samples[i];
-    n += d * d;
-  }
-  return 10 * std::log10(s / n);
 }
 
 std::vector<fs::path> speech(const Options& o) {

@@ -3,11 +3,18 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace likeness {
+
+/// Two lower-case digits a byte.
+std::string hex(std::span<const uint8_t> bytes);
+/// Nothing when it is not an even number of lower-case digits.
+std::optional<std::vector<uint8_t>> hex_decode(std::string_view text);
 
 /// Lower-case hex SHA-256.
 std::string sha256(std::span<const uint8_t> bytes);

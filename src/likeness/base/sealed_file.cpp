@@ -16,6 +16,7 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/base/hash.h"
 #include "likeness/base/threads.h"
 
 namespace likeness {
@@ -78,20 +79,9 @@ uint32_t get_u32(const uint8_t* p) {
 }
 
 std::string bytes_of_id(const std::string& id) {
-  LIKENESS_REQUIRE(id.size() == 2 * kId);
-  std::string out;
-  for (size_t i = 0; i < id.size(); i += 2)
-    out += static_cast<char>(std::stoi(id.substr(i, 2), nullptr, 16));
-  return out;
-}
-std::string id_of_bytes(const uint8_t* p) {
-  static const char* digits = "0123456789abcdef";
-  std::string out;
-  for (size_t i = 0; i < kId; ++i) {
-    out += digits[p[i] >> 4];
-    out += digits[p[i] & 15];
-  }
-  return out;
+  const auto bytes = hex_decode(id);
+  LIKENESS_REQUIRE(bytes && bytes->size() == kId);
+  return {bytes->begin(), bytes->end()};
 }
 
 struct Header {
@@ -117,7 +107,7 @@ Header parse_header(std::span<const uint8_t> raw, uint64_t total, const std::str
     damaged(name, "its header is wrong");
   const size_t size = kFixed + keys * kId + label;
   if (raw.size() < size) damaged(name, "its header is cut off");
-  for (uint32_t k = 0; k < keys; ++k) h.ids.push_back(id_of_bytes(p + kFixed + k * kId));
+  for (uint32_t k = 0; k < keys; ++k) h.ids.push_back(hex({p + kFixed + k * kId, kId}));
   h.label.assign(reinterpret_cast<const char*>(p) + kFixed + keys * kId, label);
   h.bytes.assign(reinterpret_cast<const char*>(p), size);
   const uint64_t body = total - size, step = h.chunk + kTag;
@@ -217,9 +207,7 @@ bool SealRing::covers(const Seal& s, const fs::path& path) {
   const fs::path wanted = without_temporary(path);
   for (const auto& f : s.files_)
     if (f == wanted) return true;
-  const std::string extension = path.extension().string();
-  if (extension != ".faces" && extension != ".safetensors" && extension != ".checkpoint")
-    return false;
+  if (!is_identity_material(path)) return false;
   for (const auto& f : s.folders_) {
     const auto inside = path.lexically_relative(f);
     if (!inside.empty() && *inside.begin() != ".." && *inside.begin() != ".") return true;
@@ -255,6 +243,11 @@ void Seal::cover_folder(const fs::path& folder) {
 }
 void Seal::cover_file(const fs::path& file) {
   SealRing::get().add_path(files_, absolute_path(file));
+}
+
+bool is_identity_material(const fs::path& path) {
+  const fs::path kind = path.extension();
+  return kind == ".faces" || kind == ".safetensors" || kind == ".checkpoint";
 }
 
 bool is_sealed(std::span<const uint8_t> bytes) {

@@ -70,6 +70,8 @@ struct SealedInfo {
 /// Throws kNotFound, kDamaged.
 std::optional<SealedInfo> sealed_info(const std::filesystem::path& path);
 bool is_sealed(std::span<const uint8_t> bytes);
+/// Facesets, weights and checkpoints, by the file's name: what a covered folder seals.
+bool is_identity_material(const std::filesystem::path& path);
 
 /// Encrypts bytes under keys, and back. Throws kDamaged when anything was changed.
 std::string seal_bytes(std::string_view plain, const std::vector<SealKey>& keys,

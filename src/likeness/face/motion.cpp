@@ -8,6 +8,7 @@
 #include <opencv2/video/tracking.hpp>
 
 #include "likeness/face/geometry.h"
+#include "likeness/face/smooth.h"
 
 namespace likeness::face {
 namespace {
@@ -99,8 +100,7 @@ Motion motion_of(const Patches& patches, const Face& before, const Face& now) {
   return out;
 }
 
-// Long tracks go in blocks; what is further away than the margin has no weight.
-constexpr size_t kBlock = 1024, kMargin = 128;
+constexpr size_t kMargin = 128;  ///< what is further away has no weight
 
 /// One coordinate of one point over time.
 struct Walk {
@@ -181,29 +181,17 @@ std::vector<Motion> MotionMeter::measure(const PreparedPtr& prepared,
   return out;
 }
 
-void steady_sequence(size_t frames, float strength,
-                     const std::function<const Points&(size_t)>& read, const ReadMotion& motion,
+void steady_sequence(size_t frames, float strength, const ReadPoints& read,
+                     const ReadMotion& motion,
                      const std::function<void(size_t, const Points&)>& write) {
   if (strength <= 0 || frames < 3) return;
-  std::vector<Points> raw;  // frames [from, from + raw.size())
-  size_t from = 0;
-  for (size_t begin = 0; begin < frames;) {
-    size_t end = begin + kBlock;
-    if (end + kBlock / 2 > frames) end = frames;
-    const size_t to = std::min(frames, end + kMargin);
-    for (size_t t = from + raw.size(); t < to; ++t) raw.push_back(read(t));
-    std::vector<Points> block = raw;
+  smooth_in_blocks(frames, kMargin, read, write, [&](size_t from, const std::vector<Points>& raw) {
     std::vector<const Motion*> motions;
-    for (size_t t = from; t < to; ++t) motions.push_back(&motion(t));
+    for (size_t k = 0; k < raw.size(); ++k) motions.push_back(&motion(from + k));
+    std::vector<Points> block = raw;
     steady_block(motions, strength, block);
-    for (size_t t = begin; t < end; ++t) write(t, block[t - from]);
-    const size_t keep_from = end > kMargin ? end - kMargin : 0;
-    if (keep_from > from) {
-      raw.erase(raw.begin(), raw.begin() + static_cast<std::ptrdiff_t>(keep_from - from));
-      from = keep_from;
-    }
-    begin = end;
-  }
+    return block;
+  });
 }
 
 }  // namespace likeness::face

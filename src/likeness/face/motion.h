@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "likeness/face/prepare.h"
+#include "likeness/face/smooth.h"
 
 namespace likeness::face {
 
@@ -39,8 +40,8 @@ class MotionMeter {
 using ReadMotion = std::function<const Motion&(size_t)>;
 /// Steadies consecutive frames of one track in place; mesh points only, x and y. `strength` 1 is
 /// the landmark nets' own noise. Each frame is read before it, or one near it, is written.
-void steady_sequence(size_t frames, float strength,
-                     const std::function<const Points&(size_t)>& read, const ReadMotion& motion,
+void steady_sequence(size_t frames, float strength, const ReadPoints& read,
+                     const ReadMotion& motion,
                      const std::function<void(size_t, const Points&)>& write);
 
 }  // namespace likeness::face

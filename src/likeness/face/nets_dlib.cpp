@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/face/nets_dlib.h"
 
-#include "likeness/base/error.h"
+#include "likeness/tensor/graph_builder.h"
 
 namespace likeness::face {
 namespace {
@@ -11,24 +11,12 @@ using tensor::Graph;
 using tensor::Node;
 using tensor::Op;
 
-[[noreturn]] void damaged(const std::string& why) {
-  throw Error(ErrorCode::kDamaged, "the face recognition weights are damaged: " + why,
-              "run scripts/install-models again");
-}
-
-/// Adds tensors and nodes; a tensor is its index, a value in flight also has its size.
-class Builder {
+/// dlib's layers.
+class Builder : public tensor::GraphBuilder {
  public:
-  explicit Builder(const tensor::WeightMap& weights) : weights_(weights) {}
+  explicit Builder(const tensor::WeightMap& weights)
+      : GraphBuilder(weights, "the face recognition weights are") {}
 
-  struct Data {
-    int tensor = 0, size = 0, channels = 0;
-  };
-  Data input(int size, int channels) {
-    Data d = make(size, channels);
-    graph.inputs.push_back(d.tensor);
-    return d;
-  }
   /// Convolution with bias and the scale layer after it: ((w*x) + b) * s + t.
   Data conv(Data x, const std::string& name, int stride, bool same, bool relu) {
     const auto& filters = weight(name + "/conv/filters", 4);
@@ -91,54 +79,6 @@ class Builder {
               channels = std::max(main.channels, skip.channels);
     return add_relu(pad(skip, size, channels), pad(main, size, channels));
   }
-  Data fully_connected(Data x, const std::string& name) {
-    const auto& w = weight(name, 2);
-    const int in = w.shape[0], out = w.shape[1];
-    if (x.size != 1 || x.channels != in) damaged(name + " does not fit its input");
-    std::vector<float> turned(w.values.size());
-    for (int i = 0; i < in; ++i)
-      for (int o = 0; o < out; ++o)
-        turned[static_cast<size_t>(o) * in + i] = w.values[static_cast<size_t>(i) * out + o];
-    Node n;
-    n.op = Op::kConv;
-    n.inputs = {x.tensor, constant({out, 1, 1, in}, std::move(turned))};
-    return add(n, 1, out);
-  }
-
-  Graph graph;
-
- private:
-  const tensor::WeightTensor& weight(const std::string& name, size_t axes) const {
-    const auto it = weights_.find(name);
-    if (it == weights_.end() || it->second.shape.size() != axes) damaged(name + " is missing");
-    return it->second;
-  }
-  const std::vector<float>& vector(const std::string& name, int size) const {
-    const auto& w = weight(name, 1);
-    if (w.shape[0] != size) damaged(name + " has a wrong size");
-    return w.values;
-  }
-  Data make(int size, int channels) {
-    tensor::GraphTensor t;
-    t.shape = {1, size, size, channels};
-    graph.tensors.push_back(std::move(t));
-    return {static_cast<int>(graph.tensors.size()) - 1, size, channels};
-  }
-  Data add(Node& node, int size, int channels) {
-    const Data out = make(size, channels);
-    node.outputs = {out.tensor};
-    graph.nodes.push_back(node);
-    return out;
-  }
-  int constant(std::vector<int> shape, std::vector<float> values) {
-    tensor::GraphTensor t;
-    t.shape = std::move(shape);
-    t.values = std::move(values);
-    t.constant = true;
-    graph.tensors.push_back(std::move(t));
-    return static_cast<int>(graph.tensors.size()) - 1;
-  }
-  const tensor::WeightMap& weights_;
 };
 
 // dlib's mean face, points 17..67 of the iBUG order, in the unit square of the unpadded chip.

@@ -281,8 +281,7 @@ float jitter_pct(const std::vector<Points>& track) {
 
 namespace {
 
-// Long tracks go in blocks, so that memory stays small; the noise is then that of the block, too.
-constexpr size_t kBlock = 1024;
+// Long tracks go in blocks; the noise is then that of the block, too.
 constexpr size_t kMargin = 24;  ///< more than the widest window and its neighbours' choices reach
 
 std::vector<Points> smooth_block(std::span<const Points> track, float strength) {
@@ -314,25 +313,36 @@ std::vector<Points> smooth_block(std::span<const Points> track, float strength) 
 
 }  // namespace
 
-void smooth_sequence(size_t frames, float strength, const ReadPoints& read,
-                     const std::function<void(size_t, const Points&)>& write) {
-  if (strength <= 0 || frames < 5) return;
+void smooth_in_blocks(
+    size_t frames, size_t margin, const ReadPoints& read,
+    const std::function<void(size_t, const Points&)>& write,
+    const std::function<std::vector<Points>(size_t from, const std::vector<Points>& raw)>&
+        process) {
+  constexpr size_t kBlock = 1024;
   std::vector<Points> raw;  // frames [from, to)
   size_t from = 0;
   for (size_t begin = 0; begin < frames;) {
     // The last block takes what would be too short for one of its own.
     size_t end = begin + kBlock;
     if (end + kBlock / 2 > frames) end = frames;
-    const size_t to = std::min(frames, end + kMargin);
+    const size_t to = std::min(frames, end + margin);
     for (size_t t = from + raw.size(); t < to; ++t) raw.push_back(read(t));
-    const auto block = smooth_block(raw, strength);
+    const auto block = process(from, raw);
     for (size_t t = begin; t < end; ++t) write(t, block[t - from]);
     // The next block looks back at frames that are overwritten now.
-    const size_t keep_from = end > kMargin ? end - kMargin : 0;
+    const size_t keep_from = end > margin ? end - margin : 0;
     raw.erase(raw.begin(), raw.begin() + static_cast<std::ptrdiff_t>(keep_from - from));
     from = keep_from;
     begin = end;
   }
+}
+
+void smooth_sequence(size_t frames, float strength, const ReadPoints& read,
+                     const std::function<void(size_t, const Points&)>& write) {
+  if (strength <= 0 || frames < 5) return;
+  smooth_in_blocks(frames, kMargin, read, write, [&](size_t, const std::vector<Points>& raw) {
+    return smooth_block(raw, strength);
+  });
 }
 
 std::vector<Points> smooth_track(const std::vector<Points>& track, float strength) {

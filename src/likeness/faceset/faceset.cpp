@@ -52,13 +52,6 @@ bool is_finite(const Item& item) {
   return std::isfinite(sum);  // one NaN or infinity spoils it
 }
 
-std::array<uint8_t, 32> bytes_of_hex(const std::string& hex) {
-  std::array<uint8_t, 32> out;
-  for (size_t i = 0; i < out.size(); ++i)
-    out[i] = static_cast<uint8_t>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
-  return out;
-}
-
 }  // namespace
 
 class FacesetMap {
@@ -84,7 +77,7 @@ Faceset Faceset::open(const std::filesystem::path& path) {
   if (offset < kHeaderSize || offset > limit || size != limit - offset)
     damaged(path, "its index lies outside the file");
   const auto json = bytes.subspan(static_cast<size_t>(offset), static_cast<size_t>(size));
-  const auto hash = bytes_of_hex(sha256(json));
+  const auto hash = *hex_decode(sha256(json));
   if (std::memcmp(trailer + 16, hash.data(), hash.size()) != 0)
     damaged(path, "its index does not match its hash");
   try {
@@ -166,7 +159,7 @@ void FacesetWriter::finish() {
   std::string trailer;
   append_u64(trailer, offset);
   append_u64(trailer, json.size());
-  const auto hash = bytes_of_hex(sha256(json));
+  const auto hash = *hex_decode(sha256(json));
   trailer.append(reinterpret_cast<const char*>(hash.data()), hash.size());
   trailer.append(kMagic, sizeof kMagic);
   impl_->file.write(trailer.data(), trailer.size());

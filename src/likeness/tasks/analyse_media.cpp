@@ -32,18 +32,23 @@ std::vector<project::TrackRow> track_rows(int64_t media, const std::vector<face:
   return rows;
 }
 
-/// The file of one range; analysed unless an earlier run of the job did it.
-fs::path range_file(Run& run, const trust::Input& input, const face::AnalysisOptions& options,
-                    FrameIndex begin, FrameIndex end) {
-  const fs::path path =
-      run.work / ("range-" + input.hash.substr(0, 16) + "-" + std::to_string(begin) + ".part");
-  if (ClipRangePart part; read_part(path, part) && part.begin == begin && part.end == end) {
+fs::path range_file(const Run& run, const trust::Input& input, FrameIndex begin) {
+  return run.work / ("range-" + input.hash.substr(0, 16) + "-" + std::to_string(begin) + ".part");
+}
+
+/// One range, kept in its file; analysed unless an earlier run of the job did it.
+ClipRangePart range_part(Run& run, const trust::Input& input, const face::AnalysisOptions& options,
+                         FrameIndex begin, FrameIndex end) {
+  const fs::path path = range_file(run, input, begin);
+  ClipRangePart part;
+  if (read_part(path, part) && part.begin == begin && part.end == end) {
     run.progress.advance(static_cast<double>(part.frames));
-    return path;
+    return part;
   }
   static const face::FaceNets nets;
-  write_part(analyse_range(input.path, nets, options, begin, end, run.progress, run.cancel), path);
-  return path;
+  part = analyse_range(input.path, nets, options, begin, end, run.progress, run.cancel);
+  write_part(part, path);
+  return part;
 }
 
 struct Summary {
@@ -101,9 +106,8 @@ project::MediaRow analyse_media(Run& run, const trust::Input& input,
   std::vector<fs::path> files;
   for (const auto& [begin, end] : split_clip(frames, range_frames)) {
     run.cancel.check();
-    files.push_back(range_file(run, input, options, begin, end));
-    ClipRangePart part;
-    LIKENESS_REQUIRE(read_part(files.back(), part));
+    const ClipRangePart part = range_part(run, input, options, begin, end);
+    files.push_back(range_file(run, input, begin));
     joiner.add(part);
     summary.add(part, input.path);
   }

@@ -22,7 +22,7 @@ namespace {
 constexpr const char* kFormat = "likeness-consent-1";
 
 json text_hex(const std::string& bytes) {
-  return trust::hex({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  return hex({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace
@@ -101,7 +101,7 @@ json consent_import(project::Project& project, const std::string& subject, const
   const SealKey key = trust::vault_key(key_id, subject);
   auto open = [&](const char* name) {
     const auto bytes = bundle[name].is_string()
-                           ? trust::hex_decode(bundle[name].get_ref<const std::string&>())
+                           ? hex_decode(bundle[name].get_ref<const std::string&>())
                            : std::nullopt;
     if (!bytes) throw Error(ErrorCode::kDamaged, "the bundle is damaged", "export it again");
     return unseal_bytes(*bytes, {key});

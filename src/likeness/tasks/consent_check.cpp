@@ -6,6 +6,7 @@
 #include <set>
 
 #include "likeness/base/error.h"
+#include "likeness/base/sealed_file.h"
 #include "likeness/face/analyse.h"
 #include "likeness/faceset/faceset.h"
 #include "likeness/tasks/consent_evidence.h"
@@ -39,9 +40,8 @@ void check_material(const project::Project& project, const trust::Grant& grant) 
 namespace {
 
 bool is_footage(const trust::Input& in) {
-  static const std::set<std::string> kOthers = {".faces", ".safetensors", ".checkpoint", ".toml",
-                                                ".json"};
-  return !kOthers.count(in.path.extension().string());
+  const auto kind = in.path.extension();
+  return !is_identity_material(in.path) && kind != ".toml" && kind != ".json";
 }
 
 /// Hashes that this network found clean before.

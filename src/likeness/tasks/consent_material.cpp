@@ -80,8 +80,6 @@ json outputs_of(const std::vector<trust::LedgerEntry>& ledger, const std::string
                 {"operation", e.body["grant"].value("operation", "")},
                 {"ledger_line", e.seq + 1},
                 {"ledger_hash", e.hash}});
-    for (const char* key : {"watermark", "manifest"})
-      if (e.body.contains(key)) row[key] = e.body[key];
     out.push_back(std::move(row));
   }
   return out;
@@ -135,10 +133,7 @@ void copy_manifests(const project::Project& project, const json& outputs, const 
   const fs::path store = project.folder() / "manifests";
   if (!fs::exists(store, ec)) return;
   for (const auto& o : outputs) {
-    const json id = o.contains("watermark") ? o["watermark"] : json();
-    const std::string name = id.is_string()   ? id.get<std::string>()
-                             : id.is_object() ? id.value("id", "")
-                                              : "";
+    const std::string name = o.value("watermark", "");
     if (name.empty() || name.find('/') != std::string::npos || !fs::exists(store / name, ec))
       continue;
     fs::create_directories(to, ec);
@@ -170,10 +165,7 @@ std::vector<fs::path> sealed_files(const project::Project& project, const std::s
   std::error_code ec;
   for (auto it = fs::recursive_directory_iterator(project.folder(), ec);
        it != fs::recursive_directory_iterator(); it.increment(ec)) {
-    if (ec || !it->is_regular_file(ec)) continue;
-    const std::string extension = it->path().extension().string();
-    if (extension != ".faces" && extension != ".safetensors" && extension != ".checkpoint")
-      continue;
+    if (ec || !it->is_regular_file(ec) || !is_identity_material(it->path())) continue;
     try {
       const auto info = sealed_info(it->path());
       if (info && std::find(info->key_ids.begin(), info->key_ids.end(), key) != info->key_ids.end())
@@ -199,7 +191,7 @@ json consent_verify(const project::Project& project, const std::string& subject)
     findings.insert(findings.end(), a.findings.begin(), a.findings.end());
     id = a.consent.id;
   }
-  const bool ok = std::all_of(findings.begin(), findings.end(), [](const auto& f) { return f.ok; });
+  const bool ok = trust::all_hold(findings);
   return {{"subject", subject},
           {"consent", id.empty() ? "" : "urn:uuid:" + id},
           {"ok", ok},
@@ -217,7 +209,7 @@ json consent_verify_file(const fs::path& file, const std::string& studio) {
   auto findings = trust::examine_record(j, project::now_utc(), studios);
   if (!revocation.is_null())
     findings.push_back({"consent-revoked", false, "a revocation comes with the record"});
-  const bool ok = std::all_of(findings.begin(), findings.end(), [](const auto& f) { return f.ok; });
+  const bool ok = trust::all_hold(findings);
   return {{"file", file.string()},
           {"consent", j["id"]},
           {"digest", trust::record_digest(j)},

@@ -228,11 +228,11 @@ json consent_request(project::Project& project, const std::string& subject,
     trust::SigningKey::generate().save(key_path);
   }
   const auto key = trust::SigningKey::load(key_path);
-  const std::string salt = trust::hex(trust::random_bytes(32));
+  const std::string salt = hex(trust::random_bytes(32));
   const json record =
       trust::consent_terms_json(terms, id, project.name(), subject,
                                 trust::name_hash(salt, terms.name), key.public_key(), now);
-  const std::string nonce = trust::hex(trust::random_bytes(16));
+  const std::string nonce = hex(trust::random_bytes(16));
   const std::string phrase = trust::phrase_of(trust::terms_text(record), nonce);
   const json request = {{"record", record},
                         {"nonce", nonce},

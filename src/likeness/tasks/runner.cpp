@@ -60,8 +60,7 @@ uint64_t draw_mark(project::Project& project, const Task& task,
                    const std::vector<trust::Input>& inputs) {
   constexpr const char* kSecret = "watermark_secret";
   if (!project.setting(kSecret).is_string())
-    project.set_setting(kSecret, trust::watermark_text(trust::draw_watermark()) +
-                                     trust::watermark_text(trust::draw_watermark()));
+    project.set_setting(kSecret, hex(trust::random_bytes(16)));
   nlohmann::json j = task.options();
   for (const char* key : {"output", "chunk_frames"}) j.erase(key);
   std::string text =

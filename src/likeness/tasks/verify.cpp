@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "likeness/base/error.h"
+#include "likeness/evaluate/chart.h"
 
 namespace likeness::tasks {
 namespace fs = std::filesystem;
@@ -19,29 +20,7 @@ std::string plain(const std::string& text) {
   }
   return out;
 }
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : plain(text)) switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  return out;
-}
+std::string escaped(const std::string& text) { return evaluate::html_escape(plain(text)); }
 std::string word(const json& j, const char* key) {
   return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : "";
 }

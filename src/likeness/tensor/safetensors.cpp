@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "likeness/base/json_depth.h"
 #include "likeness/tensor/byte_reader.h"
 
 namespace likeness::tensor {
@@ -32,20 +33,8 @@ DType dtype(const std::string& name, const std::string& file) {
 
 /// Depth-limited parse: nested arrays in a hostile header must not use up the stack.
 nlohmann::json parse_header(std::span<const uint8_t> text, const ByteReader& bytes) {
-  int depth = 0;
-  bool in_string = false, escaped = false;
-  for (uint8_t c : text) {
-    if (escaped)
-      escaped = false;
-    else if (c == '\\')
-      escaped = in_string;
-    else if (c == '"')
-      in_string = !in_string;
-    else if (!in_string && (c == '{' || c == '[') && ++depth > 8)
-      bytes.fail("the header is nested too deep");
-    else if (!in_string && (c == '}' || c == ']'))
-      --depth;
-  }
+  if (json_is_deeper({reinterpret_cast<const char*>(text.data()), text.size()}, 8))
+    bytes.fail("the header is nested too deep");
   nlohmann::json json = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
   if (!json.is_object()) bytes.fail("the header is not a JSON object");
   return json;

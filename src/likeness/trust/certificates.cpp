@@ -23,21 +23,15 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/trust/openssl_ptr.h"
 
 namespace likeness::trust {
 namespace fs = std::filesystem;
 namespace {
 
-template <auto F>
-struct Deleter {
-  template <typename T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+using Bio = OpenSslPtr<BIO, BIO_free_all>;
+using Key = OpenSslPtr<EVP_PKEY, EVP_PKEY_free>;
+using Certificate = OpenSslPtr<X509, X509_free>;
 
 constexpr const char* kClaimSigning = "1.3.6.1.4.1.62558.2.1";
 constexpr long kDay = 24 * 60 * 60;
@@ -112,14 +106,12 @@ Key key_of(const std::string& pem, const fs::path& path, const std::string& pass
 
 /// From a provider (a token), by URI.
 Key key_of_uri(const std::string& uri, const std::string& passphrase) {
-  std::unique_ptr<UI_METHOD, Deleter<UI_destroy_method>> ui(
-      UI_UTIL_wrap_read_pem_callback(give_passphrase, 0));
+  OpenSslPtr<UI_METHOD, UI_destroy_method> ui(UI_UTIL_wrap_read_pem_callback(give_passphrase, 0));
   std::string given = passphrase;
-  std::unique_ptr<OSSL_STORE_CTX, Deleter<OSSL_STORE_close>> store(
+  OpenSslPtr<OSSL_STORE_CTX, OSSL_STORE_close> store(
       OSSL_STORE_open(uri.c_str(), ui.get(), &given, nullptr, nullptr));
   while (store && !OSSL_STORE_eof(store.get())) {
-    std::unique_ptr<OSSL_STORE_INFO, Deleter<OSSL_STORE_INFO_free>> info(
-        OSSL_STORE_load(store.get()));
+    OpenSslPtr<OSSL_STORE_INFO, OSSL_STORE_INFO_free> info(OSSL_STORE_load(store.get()));
     if (info && OSSL_STORE_INFO_get_type(info.get()) == OSSL_STORE_INFO_PKEY)
       return Key(OSSL_STORE_INFO_get1_PKEY(info.get()));
     if (!info && OSSL_STORE_error(store.get())) break;
@@ -163,9 +155,8 @@ void check_may_sign(X509* leaf, EVP_PKEY* key, const std::string& name) {
   if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0) refuse("it is not valid yet");
   if (X509_check_ca(leaf) == 1) refuse("it is a certificate authority");
   if (!(X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE)) refuse("its key usage is another");
-  std::unique_ptr<EXTENDED_KEY_USAGE, Deleter<EXTENDED_KEY_USAGE_free>> usage(
-      static_cast<EXTENDED_KEY_USAGE*>(
-          X509_get_ext_d2i(leaf, NID_ext_key_usage, nullptr, nullptr)));
+  OpenSslPtr<EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free> usage(static_cast<EXTENDED_KEY_USAGE*>(
+      X509_get_ext_d2i(leaf, NID_ext_key_usage, nullptr, nullptr)));
   bool fits = false;
   for (int i = 0; usage && i < sk_ASN1_OBJECT_num(usage.get()); ++i) {
     char oid[80] = "";
@@ -180,7 +171,7 @@ void check_may_sign(X509* leaf, EVP_PKEY* key, const std::string& name) {
 void add_extension(X509* certificate, X509* issuer, int nid, const char* value) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>> e(
+  OpenSslPtr<X509_EXTENSION, X509_EXTENSION_free> e(
       X509V3_EXT_conf_nid(nullptr, &context, nid, value));
   if (!e || X509_add_ext(certificate, e.get(), -1) != 1) failed("cannot make a certificate");
 }
@@ -189,7 +180,7 @@ void add_extension(X509* certificate, X509* issuer, int nid, const char* value) 
 Certificate make_certificate(EVP_PKEY* key, const char* name, X509* issuer, EVP_PKEY* issuer_key,
                              long days) {
   Certificate c(X509_new());
-  std::unique_ptr<BIGNUM, Deleter<BN_free>> serial(BN_new());
+  OpenSslPtr<BIGNUM, BN_free> serial(BN_new());
   if (!c || !serial || BN_rand(serial.get(), 126, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) != 1 ||
       !BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(c.get())))
     failed("cannot make a certificate");
@@ -330,7 +321,7 @@ SigningIdentity SigningIdentity::open() {
 }
 
 std::vector<uint8_t> SigningIdentity::sign(std::span<const uint8_t> data) const {
-  std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+  OpenSslPtr<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   const EVP_MD* digest = algorithm_ == "ed25519" ? nullptr
                          : algorithm_ == "es384" ? EVP_sha384()
                          : algorithm_ == "es512" ? EVP_sha512()
@@ -352,7 +343,7 @@ std::vector<uint8_t> SigningIdentity::sign(std::span<const uint8_t> data) const 
   if (algorithm_.rfind("es", 0) != 0) return out;
   const int half = algorithm_ == "es256" ? 32 : algorithm_ == "es384" ? 48 : 66;
   const unsigned char* der = out.data();
-  std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>> parts(
+  OpenSslPtr<ECDSA_SIG, ECDSA_SIG_free> parts(
       d2i_ECDSA_SIG(nullptr, &der, static_cast<long>(out.size())));
   std::vector<uint8_t> raw(static_cast<size_t>(2 * half));
   if (!parts || BN_bn2binpad(ECDSA_SIG_get0_r(parts.get()), raw.data(), half) != half ||

@@ -314,6 +314,10 @@ bool proof_holds(const json& document, const json& proof) {
   return signature && key.verify(signing_input(document, proof), *signature);
 }
 
+bool all_hold(const std::vector<Finding>& findings) {
+  return std::all_of(findings.begin(), findings.end(), [](const Finding& f) { return f.ok; });
+}
+
 std::vector<Finding> examine_record(const json& r, const std::string& now,
                                     const std::vector<std::string>& studios) {
   std::vector<Finding> out;

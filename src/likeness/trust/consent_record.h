@@ -100,6 +100,7 @@ struct Finding {
   bool ok = false;
   std::string text;
 };
+bool all_hold(const std::vector<Finding>& findings);
 /// Everything that can be said of the record alone: signatures, phrase, dates, adult. `now` UTC;
 /// `studios`: whose counter-signature counts, empty = any. First check_record().
 std::vector<Finding> examine_record(const nlohmann::json& record, const std::string& now,

@@ -10,6 +10,7 @@
 #include "likeness/media/video.h"
 #include "likeness/tensor/executor.h"
 #include "likeness/tensor/faceapi_weights.h"
+#include "likeness/tensor/graph_builder.h"
 
 namespace likeness::trust {
 namespace fs = std::filesystem;
@@ -25,24 +26,12 @@ constexpr float kEpsilon = 1e-3f;
 constexpr const char* kData = "nsfwjs_mobilenet_v2.bin";
 constexpr const char* kManifest = "nsfwjs_mobilenet_v2-weights_manifest.json";
 
-[[noreturn]] void damaged(const std::string& why) {
-  throw Error(ErrorCode::kDamaged, "the weights of the content gate are damaged: " + why,
-              "run scripts/install-models again");
-}
-
 /// Keras' MobileNetV2 with the batch normalisations folded into the convolutions.
-class Builder {
+class Builder : public tensor::GraphBuilder {
  public:
-  explicit Builder(const tensor::WeightMap& weights) : weights_(weights) {}
+  explicit Builder(const tensor::WeightMap& weights)
+      : GraphBuilder(weights, "the weights of the content gate are") {}
 
-  struct Data {
-    int tensor = 0, size = 0, channels = 0;
-  };
-  Data input() {
-    const Data d = make(kSide, 3);
-    graph.inputs.push_back(d.tensor);
-    return d;
-  }
   Data conv(Data x, const std::string& name, const std::string& norm, int stride, bool relu6) {
     const auto& w = weight(name + "/kernel", 4);
     const int kernel = w.shape[0], out = w.shape[3], taps = kernel * kernel * x.channels;
@@ -86,20 +75,9 @@ class Builder {
     return add(n, 1, x.channels);
   }
   Data dense(Data x, const std::string& name, bool relu) {
-    const auto& w = weight(name + "/kernel", 2);
-    const int in = w.shape[0], out = w.shape[1];
-    if (in != x.channels) damaged(name + " does not fit");
-    std::vector<float> turned(w.values.size());
-    for (int i = 0; i < in; ++i)
-      for (int o = 0; o < out; ++o)
-        turned[static_cast<size_t>(o) * in + i] = w.values[static_cast<size_t>(i) * out + o];
-    Node n = node(Op::kConv, x, 1, relu);
-    n.inputs.push_back(constant({out, 1, 1, in}, std::move(turned)));
-    n.inputs.push_back(constant({out}, vector(name + "/bias", out)));
-    return add(n, 1, out);
+    return fully_connected(x, name + "/kernel", name + "/bias",
+                           relu ? Activation::kRelu : Activation::kNone);
   }
-
-  Graph graph;
 
  private:
   struct Fold {
@@ -137,42 +115,11 @@ class Builder {
     n.activation = relu ? Activation::kRelu : Activation::kNone;
     return n;
   }
-  const tensor::WeightTensor& weight(const std::string& name, size_t axes) const {
-    const auto it = weights_.find(name);
-    if (it == weights_.end() || it->second.shape.size() != axes) damaged(name + " is missing");
-    return it->second;
-  }
-  const std::vector<float>& vector(const std::string& name, int size) const {
-    const auto& w = weight(name, 1);
-    if (w.shape[0] != size) damaged(name + " has a wrong size");
-    return w.values;
-  }
-  Data make(int size, int channels) {
-    tensor::GraphTensor t;
-    t.shape = {1, size, size, channels};
-    graph.tensors.push_back(std::move(t));
-    return {static_cast<int>(graph.tensors.size()) - 1, size, channels};
-  }
-  Data add(Node& n, int size, int channels) {
-    const Data out = make(size, channels);
-    n.outputs = {out.tensor};
-    graph.nodes.push_back(n);
-    return out;
-  }
-  int constant(std::vector<int> shape, std::vector<float> values) {
-    tensor::GraphTensor t;
-    t.shape = std::move(shape);
-    t.values = std::move(values);
-    t.constant = true;
-    graph.tensors.push_back(std::move(t));
-    return static_cast<int>(graph.tensors.size()) - 1;
-  }
-  const tensor::WeightMap& weights_;
 };
 
 Graph mobilenet_v2(const tensor::WeightMap& weights) {
   Builder b(weights);
-  auto x = b.conv(b.input(), "Conv1", "bn_Conv1", 2, true);
+  auto x = b.conv(b.input(kSide, 3), "Conv1", "bn_Conv1", 2, true);
   x = b.depthwise(x, "expanded_conv_depthwise", 1);
   x = b.conv(x, "expanded_conv_project", "expanded_conv_project_BN", 1, false);
   for (int i = 1; i <= 16; ++i) {

@@ -166,13 +166,12 @@ Finished finish(const project::Project& project, const Grant& grant, int64_t job
   const std::string made_at = project::now_utc();
   if (signs) {
     const SigningIdentity signer = SigningIdentity::open();
-    const ManifestFacts facts{grant, inputs, output.kind, "", "", made_at, watermark, "", {}};
+    ManifestFacts facts{grant, inputs, output.kind, "", "", made_at, watermark, "", {}};
     if (fs::is_directory(output.temporary)) {
       sealed = seal_sequence(facts, output.temporary, signer);
     } else {
-      ManifestFacts one = facts;
-      one.thumbnail_jpeg = thumbnail_of(output.kind, output.temporary);
-      sealed = seal(std::move(one), output.temporary, signer);
+      facts.thumbnail_jpeg = thumbnail_of(output.kind, output.temporary);
+      sealed = seal(std::move(facts), output.temporary, signer);
     }
     done.manifest = sealed.label;
   }

@@ -279,11 +279,6 @@ Admission admit(const project::Project& project, const std::vector<LedgerEntry>&
 
 }  // namespace
 
-bool Assessment::ok() const {
-  return !findings.empty() &&
-         std::all_of(findings.begin(), findings.end(), [](const Finding& f) { return f.ok; });
-}
-
 const char* operation_name(Operation operation) {
   switch (operation) {
     case Operation::kAnalyse:
@@ -296,15 +291,7 @@ const char* operation_name(Operation operation) {
   return "unknown";
 }
 const char* consent_operation(Operation operation) {
-  switch (operation) {
-    case Operation::kAnalyse:
-      return "analyse";
-    case Operation::kTrain:
-      return "train";
-    case Operation::kSwap:
-      return "faceswap";
-  }
-  return "unknown";
+  return operation == Operation::kSwap ? "faceswap" : operation_name(operation);
 }
 const char* role_name(Role role) {
   switch (role) {

@@ -20,7 +20,6 @@ struct Assessment {
   StoredConsent consent;
   std::optional<SealKey> key;
   std::vector<float> face;
-  bool ok() const;
 };
 Assessment assess_consent(const project::Project& project, const std::vector<LedgerEntry>& ledger,
                           const std::string& subject, const Request* request);

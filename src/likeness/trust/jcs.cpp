@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "likeness/base/error.h"
+#include "likeness/base/json_depth.h"
 
 namespace likeness::trust {
 namespace {
@@ -19,23 +20,6 @@ constexpr int64_t kMaxExact = int64_t{1} << 53;
   throw Error(ErrorCode::kBadInput, what + ": " + why,
               "give a file that likeness wrote, unchanged; text editors and chat programs may "
               "change it");
-}
-
-void check_depth(std::string_view text, const std::string& what) {
-  int depth = 0;
-  bool in_string = false, escaped = false;
-  for (char c : text) {
-    if (escaped)
-      escaped = false;
-    else if (c == '\\')
-      escaped = in_string;
-    else if (c == '"')
-      in_string = !in_string;
-    else if (!in_string && (c == '{' || c == '[') && ++depth > kMaxDepth)
-      bad(what, "nested too deep");
-    else if (!in_string && (c == '}' || c == ']'))
-      --depth;
-  }
 }
 
 void check_numbers(const nlohmann::json& v, const std::string& what) {
@@ -154,7 +138,7 @@ void write(const nlohmann::json& v, std::string& out) {
 
 nlohmann::json parse_json(std::string_view text, const std::string& what, size_t limit_bytes) {
   if (text.size() > limit_bytes) bad(what, "too long");
-  check_depth(text, what);
+  if (json_is_deeper(text, kMaxDepth)) bad(what, "nested too deep");
   std::vector<std::set<std::string>> keys;
   bool twice = false;
   auto seen = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& value) {

@@ -16,6 +16,7 @@
 
 #include "likeness/base/error.h"
 #include "likeness/trust/jcs.h"
+#include "likeness/trust/openssl_ptr.h"
 
 namespace likeness::trust {
 namespace fs = std::filesystem;
@@ -24,16 +25,9 @@ namespace {
 // scrypt: 16 MB for each guess, within the limit of every reader of such files.
 constexpr uint64_t kScryptN = 1 << 14, kScryptR = 8, kScryptP = 1;
 
-template <auto F>
-struct Free {
-  template <typename T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
-using Pkey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Digest = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
+using Pkey = OpenSslPtr<EVP_PKEY, EVP_PKEY_free>;
+using Digest = OpenSslPtr<EVP_MD_CTX, EVP_MD_CTX_free>;
+using Bio = OpenSslPtr<BIO, BIO_free_all>;
 
 [[noreturn]] void openssl_failed(const std::string& what) {
   ERR_clear_error();

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "likeness/base/hash.h"
+
 namespace likeness::trust {
 
 using Signature = std::array<uint8_t, 64>;
@@ -41,8 +43,6 @@ std::string base58(std::span<const uint8_t> bytes);
 /// Nothing when a character is not base58btc or the text is longer than 200.
 std::optional<std::vector<uint8_t>> base58_decode(std::string_view text);
 std::vector<uint8_t> random_bytes(size_t count);
-std::string hex(std::span<const uint8_t> bytes);
-std::optional<std::vector<uint8_t>> hex_decode(std::string_view text);
 std::array<uint8_t, 32> sha256_bytes(std::string_view text);
 std::string hmac_sha256_hex(std::string_view key, std::string_view text);
 

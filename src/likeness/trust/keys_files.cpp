@@ -159,30 +159,6 @@ std::vector<uint8_t> random_bytes(size_t count) {
   return out;
 }
 
-std::string hex(std::span<const uint8_t> bytes) {
-  static const char* digits = "0123456789abcdef";
-  std::string out;
-  for (uint8_t b : bytes) {
-    out += digits[b >> 4];
-    out += digits[b & 15];
-  }
-  return out;
-}
-
-std::optional<std::vector<uint8_t>> hex_decode(std::string_view text) {
-  if (text.size() % 2) return std::nullopt;
-  std::vector<uint8_t> out;
-  auto value = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-  };
-  for (size_t i = 0; i < text.size(); i += 2) {
-    const int high = value(text[i]), low = value(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    out.push_back(static_cast<uint8_t>(high << 4 | low));
-  }
-  return out;
-}
-
 std::array<uint8_t, 32> sha256_bytes(std::string_view text) {
   std::array<uint8_t, 32> out;
   unsigned int size = 0;

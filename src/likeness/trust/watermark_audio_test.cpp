@@ -9,6 +9,7 @@
 #include "likeness/base/error.h"
 #include "likeness/base/rng.h"
 #include "likeness/trust/watermark_search.h"
+#include "likeness/trust/watermark_test_util.h"
 
 namespace likeness::trust {
 namespace {
@@ -50,16 +51,6 @@ AudioClip voice(double seconds, int rate_hz = 16000, int channels = 1, uint64_t 
       clip.samples.push_back(static_cast<float>(std::clamp(sample * (c ? 0.7 : 1.0), -1.0, 1.0)));
   }
   return clip;
-}
-
-double snr_db(const AudioClip& before, const AudioClip& after) {
-  double s = 0, n = 0;
-  for (size_t i = 0; i < before.samples.size(); ++i) {
-    const double d = after.samples[i] - before.samples[i];
-    s += static_cast<double>(before.samples[i]) * before.samples[i];
-    n += d * d;
-  }
-  return 10 * std::log10(s / n);
 }
 
 AudioClip marked(double seconds, int rate_hz = 16000, int channels = 1) {

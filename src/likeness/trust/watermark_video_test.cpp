@@ -13,6 +13,7 @@
 #include "likeness/base/rng.h"
 #include "likeness/trust/watermark_search.h"
 #include "likeness/trust/watermark_slots.h"
+#include "likeness/trust/watermark_test_util.h"
 
 namespace likeness::trust {
 namespace {
@@ -53,16 +54,7 @@ std::string luma_bytes(const Frame& frame) {
   return out;
 }
 
-double psnr(const Frame& a, const Frame& b) {
-  const auto p = a.luma()[0], q = b.luma()[0];
-  double sum = 0;
-  for (int y = 0; y < p.height; ++y)
-    for (int x = 0; x < p.width; ++x) {
-      const double d = p.data[y * p.stride_bytes + x] - q.data[y * q.stride_bytes + x];
-      sum += d * d;
-    }
-  return 10 * std::log10(65025.0 * p.width * p.height / sum);
-}
+double psnr(const Frame& a, const Frame& b) { return 10 * std::log10(65025.0 / luma_error(a, b)); }
 
 using Attack = std::function<Image8(const Image8&)>;
 
