@@ -10,6 +10,8 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET      # 5.1, LGPL/GPL as built by Debian
   libavformat libavcodec libavutil libswscale libswresample libavfilter)
+pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)             # 0.1.3, LGPL-2.1
+pkg_check_modules(EBUR128 REQUIRED IMPORTED_TARGET libebur128)    # 1.2.6, MIT
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs calib3d video)  # 4.6, Apache-2.0
 find_package(Eigen3 REQUIRED NO_MODULE)                # 3.4, MPL-2.0
 find_package(SQLiteCpp REQUIRED)                       # 3.2, MIT

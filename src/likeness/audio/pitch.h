@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fundamental frequency of one voice, and changing it.
+#pragma once
+
+#include <span>
+#include <vector>
+
+namespace likeness::audio {
+
+struct PitchOptions {
+  double hop_s = 0.005;
+  double low_hz = 60, high_hz = 500;
+};
+struct Pitch {
+  double hop_s = 0.005;        ///< frame i is around i * hop_s
+  std::vector<float> f0_hz;    ///< 0 where not voiced
+  std::vector<float> clarity;  ///< 0 to 1: how periodic the frame is at the chosen period
+};
+
+/// Candidates by the cumulative mean normalised difference function (de Cheveigné and Kawahara
+/// 2002, YIN, eq. 8) with parabolic refinement; the path through them and "not voiced" by Viterbi
+/// search, as pYIN (Mauch and Dixon 2014) does it: jumps in octaves and switching cost.
+Pitch track_pitch(std::span<const float> mono, int rate_hz, const PitchOptions& options = {});
+
+/// Median of the voiced frames; 0 when there is none.
+double median_f0_hz(const Pitch& pitch);
+
+/// Changes the pitch by `ratio` (0.5 to 2) and keeps length, timing and the spectral envelope:
+/// pitch- synchronous overlap-add (Moulines and Charpentier 1990). `pitch` is that of the sound.
+std::vector<float> shift_pitch(std::span<const float> mono, int rate_hz, const Pitch& pitch,
+                               double ratio);
+
+}  // namespace likeness::audio
