@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the page knows of the server: the lists of the open project, kept fresh by the event stream.
+// Rooms read from here and never keep copies.
+import { ApiError, get, post, projectPath, put, startSession } from './api';
+import { events, type ServerEvent } from './events.svelte';
+import { router } from './router.svelte';
+import { attempt, toasts } from './toast.svelte';
+import type { ConsentRow, ErrorBody, Faceset, Job, Media, Model, Output, Project, ProjectRow, Session, Subject, TaskInfo, UiState, Values } from './types';
+import { edits } from './undo.svelte';
+
+type ListName = 'subjects' | 'media' | 'facesets' | 'models' | 'outputs' | 'consents' | 'jobs';
+const kRefreshOf: Record<string, ListName[]> = {
+  subjects: ['subjects'],
+  faces: ['media', 'facesets', 'subjects'],
+  facesets: ['facesets', 'subjects'],
+  models: ['models'],
+  outputs: ['outputs'],
+  consents: ['consents', 'subjects'],
+  trash: ['media', 'models', 'outputs', 'facesets'],
+};
+
+class Store {
+  session = $state<Session | null>(null);
+  /** Why there is no session or no project, for the whole page. */
+  failure = $state<ErrorBody | null>(null);
+  projects = $state<ProjectRow[] | null>(null);
+  project = $state<Project | null>(null);
+  tasks = $state.raw<Record<string, TaskInfo>>({});
+  subjects = $state<Subject[]>([]);
+  media = $state<Media[]>([]);
+  facesets = $state<Faceset[]>([]);
+  models = $state<Model[]>([]);
+  outputs = $state<Output[]>([]);
+  consents = $state<ConsentRow[]>([]);
+  jobs = $state<Job[]>([]);
+  ui = $state<UiState>({});
+  loading = $state(false);
+  /** Grows when faces of the project changed: rooms that show faces fetch them again. */
+  facesVersion = $state(0);
+  #opening: string | null = null;
+  #uiTimer = 0;
+  #pending = new Map<ListName, number>();
+
+  get base() {
+    return projectPath(this.project?.id ?? router.route.project ?? '');
+  }
+  /** The job the job bar shows: the running one, else the first of the queue. */
+  get current(): Job | undefined {
+    return this.jobs.find((j) => j.state === 'running') ?? this.jobs.find((j) => j.state === 'paused') ?? this.jobs.find((j) => j.state === 'queued');
+  }
+
+  async start() {
+    try {
+      this.session = await startSession();
+    } catch (error) {
+      this.failure = error instanceof ApiError
+        ? { code: error.code, what: error.status === 401 ? 'This page has no access yet.' : error.what, hint: error.status === 401 ? 'Open the whole address that `likeness studio` printed: it ends in #token=…' : error.hint }
+        : { code: 'internal', what: String(error), hint: 'Reload the page.' };
+      return;
+    }
+    events.on((event) => this.#onEvent(event));
+    events.start();
+    void attempt(async () => (this.tasks = await get<Record<string, TaskInfo>>('/v1/tasks')));
+    void this.loadProjects();
+    if (!router.route.project && router.route.room === 'projects' && this.session.project && !sessionStorage.getItem('likeness-opened')) {
+      sessionStorage.setItem('likeness-opened', '1');
+      await this.open(this.session.project, true);
+    }
+  }
+
+  async loadProjects() {
+    await attempt(async () => (this.projects = await get<ProjectRow[]>('/v1/projects')));
+  }
+
+  /** Loads a project. `resume`: goes back to the address where it was left. */
+  async open(id: string, resume = false) {
+    if (this.project?.id === id || this.#opening === id) return;
+    this.#opening = id;
+    this.loading = true;
+    this.failure = null;
+    edits.clear();
+    try {
+      const project = await get<Project>(projectPath(id));
+      const [ui] = await Promise.all([get<UiState | null>(`${projectPath(id)}/ui`), this.#loadAll(id)]);
+      if (this.#opening !== id) return;
+      this.project = project;
+      this.ui = ui ?? {};
+      if (resume) {
+        if (this.ui.address?.startsWith(`/p/${encodeURIComponent(id)}/`)) router.openAddress(this.ui.address, true);
+        else router.go({ project: id, room: 'media', item: '', query: {} }, true);
+      }
+    } catch (error) {
+      this.project = null;
+      this.failure = error instanceof ApiError ? { code: error.code, what: error.what, hint: error.hint || 'Choose another project.' } : { code: 'internal', what: String(error), hint: 'Reload the page.' };
+    } finally {
+      if (this.#opening === id) {
+        this.#opening = null;
+        this.loading = false;
+      }
+    }
+  }
+
+  close() {
+    this.project = null;
+    this.#opening = null;
+    for (const name of ['subjects', 'media', 'facesets', 'models', 'outputs', 'consents', 'jobs'] as const) this[name] = [];
+  }
+
+  async #loadAll(id: string) {
+    await Promise.all((['subjects', 'media', 'facesets', 'models', 'outputs', 'consents', 'jobs'] as const).map((name) => this.#load(name, id)));
+  }
+
+  async #load(name: ListName, id: string) {
+    const list = await get<never[]>(`${projectPath(id)}/${name}`);
+    this[name] = list;
+  }
+
+  /** Fetches lists again, soon; many wishes become one. */
+  refresh(...names: ListName[]) {
+    const id = this.project?.id;
+    if (!id) return;
+    for (const name of names) {
+      if (this.#pending.has(name)) continue;
+      this.#pending.set(name, window.setTimeout(() => {
+        this.#pending.delete(name);
+        if (this.project?.id === id) this.#load(name, id).catch(() => undefined);
+      }, 60));
+    }
+  }
+
+  async refreshProject() {
+    const id = this.project?.id;
+    if (id) await attempt(async () => (this.project = await get<Project>(projectPath(id))));
+  }
+
+  #onEvent(event: ServerEvent) {
+    if (event.type === 'reset') {
+      void this.loadProjects();
+      if (this.project) void this.#loadAll(this.project.id).catch(() => undefined);
+      this.facesVersion++;
+      return;
+    }
+    if (!this.project || event.project !== this.project.id) return;
+    if (event.type === 'job') this.#onJob(event.job as Job);
+    else if (event.type === 'media') this.upsertMedia(event.media as Media);
+    else if (event.type === 'project') {
+      const what = String(event.what);
+      this.refresh(...(kRefreshOf[what] ?? []));
+      if (what === 'faces' || what === 'facesets' || what === 'trash') this.facesVersion++;
+    } else if (event.type === 'preview' || event.type === 'train') {
+      const model = this.models.find((m) => m.name === event.model);
+      if (model) model.step = Math.max(model.step, Number(event.step) || 0);
+      else this.refresh('models');
+      if (model && event.type === 'preview') model.preview = { step: Number(event.step) };
+    }
+  }
+
+  #onJob(job: Job) {
+    const known = this.jobs.find((j) => j.id === job.id);
+    const before = known?.state;
+    if (known) Object.assign(known, job);
+    else this.refresh('jobs');
+    if (before === job.state) return;
+    this.refresh('jobs');
+    if (job.state === 'done') toasts.note(`${job.title}: done.`, this.#lookAt(job));
+    if (job.state === 'failed' && job.error) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: job.id, query: {} }) } });
+    if (!['done', 'failed', 'cancelled'].includes(job.state)) return;
+    this.refresh('media', 'facesets', 'subjects', 'models', 'outputs', 'consents');
+    this.facesVersion++;
+    void this.refreshProject();
+  }
+
+  #lookAt(job: Job) {
+    const model = job.arguments.model;
+    const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''] }[job.task];
+    return target ? { label: 'Look', run: () => router.go({ room: target[0] as 'faces', item: target[1]!, query: {} }) } : undefined;
+  }
+
+  upsertMedia(media: Media) {
+    const at = this.media.findIndex((m) => String(m.id) === String(media.id));
+    if (at >= 0) this.media[at] = media;
+    else this.media.push(media);
+  }
+
+  async addJob(task: string, args: Values, options: Values): Promise<Job | undefined> {
+    return attempt(async () => {
+      const job = await post<Job>(`${this.base}/jobs`, { task, arguments: args, options });
+      if (!this.jobs.some((j) => j.id === job.id)) this.jobs.push(job);
+      this.refresh('jobs');
+      return job;
+    });
+  }
+
+  /** Changes what the project keeps of this page; it is written a moment later. */
+  keep(change: Partial<UiState>) {
+    Object.assign(this.ui, change);
+    const id = this.project?.id;
+    if (!id) return;
+    clearTimeout(this.#uiTimer);
+    this.#uiTimer = window.setTimeout(() => void put(`${projectPath(id)}/ui`, $state.snapshot(this.ui)).catch(() => undefined), 800);
+  }
+
+  mediaOf(id: string): Media | undefined {
+    return this.media.find((m) => String(m.id) === id);
+  }
+}
+
+export const store = new Store();

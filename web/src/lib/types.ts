@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the server's API under /v1 sends and takes. Frames count from 0, times are seconds, boxes and
+// landmarks are pixels of the frame. Options of tasks are not here: see src/generated and schema.ts.
+
+export interface Session {
+  csrf: string;
+  version: string;
+  project: string | null;
+}
+
+export interface ProjectRow {
+  id: string;
+  name: string;
+  path: string;
+  exists: boolean;
+  size_bytes: number;
+  opened_at: string | number | null;
+}
+
+export interface Disk {
+  media: number;
+  facesets: number;
+  models: number;
+  outputs: number;
+  trash: number;
+  work: number;
+  total: number;
+  free: number;
+}
+
+export interface Project {
+  id: string;
+  name: string;
+  path: string;
+  disk: Disk;
+  counts: Record<string, number>;
+}
+
+export type SubjectKind = 'synthetic' | 'licensed' | 'person';
+export interface Subject {
+  name: string;
+  kind: SubjectKind;
+  licence: string;
+  faces: number;
+  consent?: { state: string; text: string };
+}
+
+export interface Media {
+  id: number;
+  name: string;
+  path: string;
+  bytes: number;
+  width: number;
+  height: number;
+  fps: number;
+  frames: number;
+  duration_s: number;
+  codec: string;
+  audio: boolean;
+  playable: boolean;
+  analysed: boolean;
+  faces: number;
+  tracks: number;
+  damage: unknown[];
+}
+
+export interface Track {
+  track: number;
+  first: number;
+  last: number;
+  cluster: number;
+  subject: string | null;
+  face_frame: number;
+  faces: number;
+}
+
+export type Point = [number, number];
+export interface FaceRow {
+  frame: number;
+  track: number;
+  face: number;
+  box: [number, number, number, number];
+  score: number;
+  yaw_rad: number;
+  pitch_rad: number;
+  roll_rad: number;
+  landmarks: Point[];
+  sharpness: number;
+  manual: boolean;
+  excluded: boolean;
+}
+
+export interface Faceset {
+  subject: string;
+  faces: number;
+  excluded: number;
+  bytes: number;
+  sealed: boolean;
+}
+
+export interface FacesetItem {
+  id: string;
+  frame: number;
+  media: number | string;
+  sharpness: number;
+  exposure: number;
+  yaw_rad: number;
+  pitch_rad: number;
+  size_px: number;
+  excluded: boolean;
+  why: string;
+}
+
+export interface JsonSchema {
+  type?: string;
+  title?: string;
+  description?: string;
+  default?: unknown;
+  enum?: (string | number)[];
+  minimum?: number;
+  maximum?: number;
+  unit?: string;
+  level?: 'basic' | 'advanced';
+  items?: JsonSchema;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+}
+
+export type Values = Record<string, unknown>;
+export interface TaskInfo {
+  schema: JsonSchema;
+  presets?: Record<string, Values>;
+  arguments?: JsonSchema;
+}
+
+export type JobState = 'queued' | 'running' | 'paused' | 'done' | 'failed' | 'cancelled' | 'interrupted';
+export interface Progress {
+  stage: string;
+  done: number;
+  total: number;
+  unit: string;
+  detail: string;
+  elapsed_s: number;
+  eta_s: number | null;
+}
+
+export interface ErrorBody {
+  code: string;
+  what: string;
+  hint: string;
+}
+
+export interface Job {
+  id: string;
+  task: string;
+  title: string;
+  arguments: Values;
+  options: Values;
+  state: JobState;
+  progress: Progress | null;
+  created_at: string | number;
+  started_at: string | number | null;
+  ended_at: string | number | null;
+  error: ErrorBody | null;
+  result: unknown;
+  attempt: number;
+}
+
+export interface LogLine {
+  t: string | number;
+  level: string;
+  text: string;
+}
+
+export interface Model {
+  name: string;
+  identity: string;
+  performer: string;
+  step: number;
+  elapsed_s: number;
+  state: string;
+  preset: string;
+  held_out: Record<string, number> | number | null;
+  preview: { step: number } | null;
+  bytes: number;
+  sealed: boolean;
+}
+
+/** One line of a model's log: a row of losses, or with `event: "held_out"` one of held-out metrics. */
+export interface TrainRow {
+  step: number;
+  time_s?: number;
+  elapsed_s?: number;
+  loss?: number;
+  ms_per_step?: number;
+  event?: string;
+  l1_identity?: number;
+  l1_performer?: number;
+  ssim_identity?: number;
+  ssim_performer?: number;
+  [key: string]: unknown;
+}
+
+export interface Checkpoint {
+  id: string;
+  step: number;
+  at: string | number;
+  preview_step: number | null;
+  current: boolean;
+}
+
+export interface Output {
+  id: string;
+  name: string;
+  kind: string;
+  bytes: number;
+  made_at: string | number;
+  job?: string | null;
+  media?: number | null;
+  model?: string | null;
+  width?: number;
+  height?: number;
+  duration_s?: number;
+  fps?: number;
+  frames?: number;
+}
+
+export interface Verification {
+  verdict: string;
+  summary: string;
+  advice?: string;
+  claims_ai?: boolean;
+  format?: string;
+  problems?: string[];
+  consent?: { role: string; operation: string; modality: string; basis: string; state: string; why: string }[];
+  ledger?: Record<string, unknown>[];
+  manifest?: {
+    state?: string;
+    signer?: string;
+    signer_known?: boolean;
+    issuer?: string;
+    generator?: string;
+    label?: string;
+    place?: string;
+    signed_at?: string;
+    algorithm?: string;
+    failures?: unknown[];
+    actions?: { action: string; when: string; words: string; source_type: string }[];
+    ingredients?: { title: string; relationship: string; has_manifest: boolean }[];
+  } | null;
+  watermark?: { found: boolean; present?: boolean; id?: string; reason?: string; confidence?: number; looked?: boolean } | null;
+}
+
+export interface ConsentRow {
+  subject: string;
+  kind?: string;
+  state: string;
+  consent?: string;
+  basis?: string;
+  person?: string;
+  operations?: string[];
+  modalities?: string[];
+  uses?: string[];
+  valid_from?: string;
+  valid_until?: string;
+  pending?: ConsentRequest | null;
+  [key: string]: unknown;
+}
+
+export interface ConsentRequest {
+  request: string;
+  phrase: string;
+  script: string;
+  expires_at: string;
+  subject?: string;
+}
+
+export interface Finding {
+  rule: string;
+  ok: boolean;
+  text: string;
+}
+
+export interface DoctorCheck {
+  name: string;
+  status: 'ok' | 'note' | 'warning' | 'missing' | string;
+  value: string;
+  hint?: string;
+  fix?: string;
+}
+
+export interface TrashItem {
+  id: string;
+  kind?: string;
+  name?: string;
+  at?: string | number;
+  [key: string]: unknown;
+}
+
+/** What the web app keeps in the project, so that it reopens where it was. */
+export interface UiState {
+  address?: string;
+  marks?: Record<string, { in: number | null; out: number | null }>;
+  presets?: Record<string, Record<string, Values>>;
+  advanced?: boolean;
+  swap?: Record<string, SwapDraft>;
+  splits?: Record<string, number>;
+}
+
+export interface SwapDraft {
+  model?: string;
+  options: Values;
+  ranges?: RangeOptions[];
+}
+
+export interface RangeOptions {
+  first: number;
+  last: number;
+  options: Values;
+}
