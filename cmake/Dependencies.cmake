@@ -12,6 +12,14 @@ pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET      # 5.1, LGPL/GPL as built 
   libavformat libavcodec libavutil libswscale libswresample libavfilter)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)             # 0.1.3, LGPL-2.1
 pkg_check_modules(EBUR128 REQUIRED IMPORTED_TARGET libebur128)    # 1.2.6, MIT
+# flite and its voices, 2.2, BSD-like: they speak when nothing else is installed
+add_library(flite_voices INTERFACE)
+foreach(part cmu_us_slt cmu_us_rms cmu_us_awb cmu_us_kal16 usenglish cmulex)
+  find_library(FLITE_${part} flite_${part} REQUIRED)
+  target_link_libraries(flite_voices INTERFACE ${FLITE_${part}})
+endforeach()
+find_library(FLITE_LIBRARY flite REQUIRED)
+target_link_libraries(flite_voices INTERFACE ${FLITE_LIBRARY} m)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs calib3d video)  # 4.6, Apache-2.0
 find_package(Eigen3 REQUIRED NO_MODULE)                # 3.4, MPL-2.0
 find_package(SQLiteCpp REQUIRED)                       # 3.2, MIT
