@@ -122,6 +122,17 @@ TEST_F(Provenance, EveryFileOfEveryTaskIsVerified) {
     std::puts("the independent reader is not installed (tests/oracle/install): not asked");
   }
 
+  // A visible label changes its corner only while it shows, and takes nothing of the proof away.
+  swap("label.mkv", {"--codec", "ffv1", "--label", "cn"});
+  verified(folder_ / "label.mkv", "synthetic-verified", 0);
+  const auto plain = frames_of(folder_ / "out.mkv"), labelled = frames_of(folder_ / "label.mkv");
+  ASSERT_EQ(plain.size(), labelled.size());
+  const auto corner = [](const Image8& i) { return i.at(30, 20, 1); };  // inside the label's box
+  EXPECT_LT(corner(labelled[0]), corner(plain[0]) - 15);
+  swap("label.mp4", {"--label", "cn"});
+  verified(folder_ / "label.mp4", "synthetic-verified", 0);
+  EXPECT_NE(read_file(folder_ / "label.mp4").find("AIGC"), std::string::npos);
+
   // Without its manifest the file is still known by its mark.
   if (has_program("ffmpeg")) {
     const std::string to = quoted(folder_ / "copy.mp4"), from = quoted(folder_ / "out.mp4");

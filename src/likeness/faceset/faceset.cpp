@@ -102,7 +102,7 @@ Image8 Faceset::image(size_t index) const {
   const auto bytes = jpeg(index);
   if (digest_of(bytes) != map_->digests[index])
     damaged(map_->path, "the crop " + items_[index].id + " has changed");
-  Image8 crop = media::decode_jpeg(bytes.data(), bytes.size());
+  Image8 crop = media::decode_image(bytes.data(), bytes.size());
   if (crop.width != crop_size_px_ || crop.height != crop_size_px_ || crop.channels != 3)
     damaged(map_->path, "the crop " + items_[index].id + " has the wrong size");
   return crop;

@@ -40,7 +40,7 @@ TEST(BadInput, ClearErrorsForWhatIsNoVideo) {
     EXPECT_TRUE(code == ErrorCode::kBadInput || code == ErrorCode::kUnsupported) << name;
   }
   EXPECT_EQ(code_of([&] { read_image(folder / "text.png"); }), ErrorCode::kBadInput);
-  EXPECT_EQ(code_of([&] { decode_jpeg("abc", 3); }), ErrorCode::kDamaged);
+  EXPECT_EQ(code_of([&] { decode_image("abc", 3); }), ErrorCode::kDamaged);
   EXPECT_EQ(code_of([&] { list_media(folder / "absent"); }), ErrorCode::kNotFound);
 }
 

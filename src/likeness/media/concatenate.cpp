@@ -142,7 +142,7 @@ std::unique_ptr<AudioCopier> open_audio(const fs::path& source, double first_s) 
 }  // namespace
 
 void concatenate(const std::vector<fs::path>& parts, const fs::path& out,
-                 const fs::path& audio_source) {
+                 const fs::path& audio_source, const std::map<std::string, std::string>& tags) {
   if (parts.empty())
     throw Error(ErrorCode::kUsage, "there are no parts to join", "name at least one part");
   std::error_code ec;
@@ -172,6 +172,7 @@ void concatenate(const std::vector<fs::path>& parts, const fs::path& out,
     audio = open_audio(audio_source, static_cast<double>(times.sorted.front()) * tick_s);
     audio->add_stream(muxer);
   }
+  muxer.set_tags(tags);
   muxer.write_header(times.base.den);
 
   size_t at = 0;

@@ -127,7 +127,7 @@ std::string encode_jpeg(const Image8& image, int quality) {
   return encode(".jpg", bgr_of(image), {cv::IMWRITE_JPEG_QUALITY, quality});
 }
 
-Image8 decode_jpeg(const void* data, size_t size) {
+Image8 decode_image(const void* data, size_t size) {
   cv::Mat bgr;
   if (size > 0 && size < (1u << 30)) {
     cv::Mat bytes(1, static_cast<int>(size), CV_8UC1, const_cast<void*>(data));
@@ -138,7 +138,7 @@ Image8 decode_jpeg(const void* data, size_t size) {
   }
   if (bgr.empty() || bgr.type() != CV_8UC3)
     throw Error(ErrorCode::kDamaged,
-                "a JPEG picture of " + std::to_string(size) + " bytes cannot be decoded",
+                "a picture of " + std::to_string(size) + " bytes cannot be decoded",
                 "make the file that holds it again");
   Image8 out(bgr.cols, bgr.rows, 3);
   cv::cvtColor(bgr, cv::Mat(out.height, out.width, CV_8UC3, out.data.data()), cv::COLOR_BGR2RGB);

@@ -75,10 +75,17 @@ AVStream* Muxer::add_stream() {
   return stream;
 }
 
+void Muxer::set_tags(const std::map<std::string, std::string>& tags) {
+  for (const auto& [key, value] : tags)
+    av_dict_set(&format_->metadata, key.c_str(), value.c_str(), 0);
+}
+
 void Muxer::write_header(int movie_timescale) {
   AVDictionary* options = nullptr;
   if (is_mov_family()) {
-    av_dict_set(&options, "movflags", "+faststart", 0);
+    // Keys of our own need the newer kind of metadata, which players read less widely.
+    const bool tagged = av_dict_count(format_->metadata) > 0;
+    av_dict_set(&options, "movflags", tagged ? "+faststart+use_metadata_tags" : "+faststart", 0);
     av_dict_set_int(&options, "movie_timescale", movie_timescale, 0);
   }
   int error = avformat_write_header(format_, &options);

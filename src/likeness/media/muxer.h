@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "likeness/media/ffmpeg.h"
 
@@ -22,6 +24,8 @@ class Muxer {
   bool wants_global_header() const;
   bool is_mov_family() const;  ///< mp4 or mov
   AVStream* add_stream();
+  /// Words for the container's metadata; before write_header().
+  void set_tags(const std::map<std::string, std::string>& tags);
   /// `movie_timescale`: what edit lists of mp4 count in; the video's own makes start times exact.
   void write_header(int movie_timescale);
   /// Takes the packet's contents; times in `time_base`.

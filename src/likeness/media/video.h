@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -183,9 +184,11 @@ class VideoWriter {
 };
 
 /// Joins files that a VideoWriter wrote with the same options, without re-encoding; audio copied
-/// from `audio_source` when not empty. Frame times go on from one part to the next.
+/// from `audio_source` when not empty. Frame times go on from one part to the next. `tags`: words
+/// for the container's metadata; folders of images hold none.
 void concatenate(const std::vector<std::filesystem::path>& parts, const std::filesystem::path& out,
-                 const std::filesystem::path& audio_source = {});
+                 const std::filesystem::path& audio_source = {},
+                 const std::map<std::string, std::string>& tags = {});
 
 /// Stills through OpenCV or FFmpeg; EXIF orientation applied. Throws as probe().
 Image8 read_image(const std::filesystem::path& path);
@@ -193,7 +196,8 @@ Image8 read_image(const std::filesystem::path& path);
 void write_image(const std::filesystem::path& path, const Image8& image);
 void write_image16(const std::filesystem::path& path, const ImageF& image);  ///< 16-bit PNG or TIFF
 std::string encode_jpeg(const Image8& image, int quality);
-Image8 decode_jpeg(const void* data, size_t size);
+std::string encode_png(const Image8& image);
+Image8 decode_image(const void* data, size_t size);  ///< JPEG or PNG, as RGB; throws kDamaged
 /// Files under a folder that probe() may read (by extension), sorted by name.
 std::vector<std::filesystem::path> list_media(const std::filesystem::path& folder);
 bool is_image_path(const std::filesystem::path& path);

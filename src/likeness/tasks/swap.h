@@ -11,6 +11,7 @@
 #include "likeness/swap/swap_options.h"
 #include "likeness/tasks/model_info.h"
 #include "likeness/tasks/task.h"
+#include "likeness/trust/label.h"
 
 namespace likeness::swap {
 class Renderer;
@@ -21,6 +22,7 @@ namespace likeness::tasks {
 struct SwapTaskOptions {
   swap::SwapOptions swap;
   media::WriterOptions writer;
+  trust::LabelOptions label;
   int chunk_frames = 240;
   bool any_face = false;
   /// x264 and x265 give other bits with other thread counts: a fixed one keeps the output the same
@@ -36,6 +38,7 @@ void visit(SwapTaskOptions& o, V&& f) {
                                             : name,
       value, info);
   });
+  visit(o.label, f);
   f("chunk_frames", o.chunk_frames,
     OptionInfo{.help = "frames per segment: what a kill costs at most",
                .unit = "frames",

@@ -72,6 +72,7 @@ nlohmann::json SwapTask::options() const {
 
 trust::Request SwapTask::request() const {
   trust::Request r{.task = "swap", .operation = trust::Operation::kSwap};
+  r.label = options_.label.label;
   for (const auto& e : entries_) {
     r.subjects.push_back({e.model.identity, trust::Role::kIdentity});
     if (!e.model.performer.empty())
@@ -191,7 +192,9 @@ void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
   const SegmentCounts counts = render_segment(
       s,
       [&](const media::Frame& frame) {
-        if (!writer) writer.emplace(run.grant, run.watermark, out, info, options_.writer);
+        if (!writer)
+          writer.emplace(run.grant, run.watermark, out, info, options_.writer,
+                         options_.label.label);
         writer->write(frame);
       },
       run.progress, run.cancel);
@@ -233,7 +236,8 @@ Result SwapTask::join(const std::vector<fs::path>& parts, Run& run) {
                 "repair the file, or use another copy");
   const fs::path temporary = temporary_name(out_);
   const bool sound = !writes_folder(options_.writer) && media::probe(target_).has_audio;
-  media::concatenate(videos, temporary, sound ? target_ : fs::path());
+  media::concatenate(videos, temporary, sound ? target_ : fs::path(),
+                     trust::label_tags(options_.label.label, run.watermark));
   const auto row = run.project.media_by_hash(target_input().hash);
   Result result;
   result.report = {{"output", out_.string()},

@@ -48,6 +48,7 @@ struct Request {
   /// What the result is for, where the task knows it; project.toml's [consent] uses, languages and
   /// territories are added.
   std::vector<std::string> uses, languages, territories;
+  std::string label = "none";  ///< visible disclosure of the result; see label.h
 };
 
 /// A consent that a grant rests on: what the manifest's consent assertion needs, no more.

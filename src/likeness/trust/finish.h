@@ -57,8 +57,10 @@ bool can_carry_watermark(const std::string& kind, int width, int height);
 /// scripts/check-architecture sees to it.)
 class OutputVideo {
  public:
+  /// `label`: a preset of label.h, drawn before the mark goes in.
   OutputVideo(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
-              const media::VideoInfo& like, const media::WriterOptions& options);
+              const media::VideoInfo& like, const media::WriterOptions& options,
+              const std::string& label = "none");
   OutputVideo(OutputVideo&&) noexcept;
   ~OutputVideo();
   /// See VideoWriter::copy_audio_from.

@@ -135,6 +135,12 @@ class Assessor {
                !has(scope["excluded"], use) && (scope["uses"].empty() || has(scope["uses"], use)),
                use + " is agreed", "the person has not agreed to the use '" + use + "'"))
         return false;
+    // New York S.8420-A: advertisements with synthetic performers say so.
+    const json purposes = stated(project_, "uses", request_->uses);
+    if (request_->operation == Operation::kSwap && has(purposes, "ads") &&
+        !say("label-for-ads", request_->label != "none", "labelled " + request_->label,
+             "advertisements need a visible label: add --label eu, us-ca, cn or kr-in"))
+      return false;
     for (const auto& language : stated(project_, "languages", request_->languages))
       if (!say("consent-language", scope["languages"].empty() || has(scope["languages"], language),
                language + " is agreed", "the language '" + language + "' is not agreed"))

@@ -104,6 +104,17 @@ TEST_F(Gate, UsesExclusionsLanguagesAndTerritories) {
   refused([&] { with({}); }, "consent-use");
 }
 
+TEST_F(Gate, AdvertisementsNeedAVisibleLabel) {
+  auto t = terms();
+  t.uses = {"ads"};
+  make("mary", t);
+  Request r{.task = "t", .operation = Operation::kSwap, .uses = {"ads"}};
+  r.subjects = {{"mary", Role::kIdentity}};
+  refused([&] { authorise(*project_, r); }, "label-for-ads");
+  r.label = "eu";
+  EXPECT_NO_THROW(authorise(*project_, r));
+}
+
 TEST_F(Gate, ExcludedUseWhereEverythingElseIsAllowed) {
   make("mary", terms());
   config("[consent]\nuses = \"sexual\"");

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "likeness/trust/finish.h"
+#include "likeness/trust/label.h"
 #include "likeness/trust/watermark_still.h"
 #include "likeness/trust/watermark_video.h"
 
@@ -13,14 +14,17 @@ bool can_carry_watermark(const std::string& kind, int width, int height) {
 }
 
 struct OutputVideo::Impl {
-  std::string grant_id;
+  VisibleLabel label;
   std::optional<VideoWatermarker> marker;
   media::VideoWriter writer;
 };
 
 OutputVideo::OutputVideo(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
-                         const media::VideoInfo& like, const media::WriterOptions& options)
-    : impl_(new Impl{grant.id(), std::nullopt, media::VideoWriter(path, like, options)}) {
+                         const media::VideoInfo& like, const media::WriterOptions& options,
+                         const std::string& label)
+    : impl_(new Impl{VisibleLabel(label, like.width, like.height), std::nullopt,
+                     media::VideoWriter(path, like, options)}) {
+  (void)grant;
   if (watermark && can_carry_watermark("video", like.width, like.height))
     impl_->marker.emplace(watermark, WatermarkKey::product(), like.width, like.height);
 }
@@ -30,8 +34,9 @@ void OutputVideo::copy_audio_from(const std::filesystem::path& source, double st
   impl_->writer.copy_audio_from(source, start_s);
 }
 void OutputVideo::write(const media::Frame& frame) {
-  if (!impl_->marker) return impl_->writer.write(frame);
-  media::Frame marked = frame;  // shares pixels until the mark goes in
+  media::Frame marked = frame;  // shares pixels until something goes in
+  if (impl_->label.shows(frame.time.value())) impl_->label.draw(marked);
+  if (!impl_->marker) return impl_->writer.write(marked);
   // Of the frame's own time, not of its place in this segment: any split gives the same mark.
   impl_->marker->embed(marked, frame.time.value());
   impl_->writer.write(marked);

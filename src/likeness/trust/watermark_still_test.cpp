@@ -45,7 +45,7 @@ TEST(WatermarkStill, RoundTripJpegAndCrop) {
   EXPECT_TRUE(plain.found) << plain.reason << plain.score;
   EXPECT_EQ(plain.id, kId);
   const std::string jpeg = media::encode_jpeg(after, 85);
-  const auto coded = read_still_watermark(media::decode_jpeg(jpeg.data(), jpeg.size()));
+  const auto coded = read_still_watermark(media::decode_image(jpeg.data(), jpeg.size()));
   EXPECT_TRUE(coded.found) << coded.score;
   EXPECT_EQ(coded.id, kId);
   const auto cut = read_still_watermark(part(after, 21, 9, 470, 350));
