@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Swapped frames for the Swap room. Only the newest wish counts: an older request is aborted, and the
 // server drops it too. Small pictures while something is dragged, large ones when it rests.
-import { isAbort, request } from './api';
+import { ApiError, isAbort, request } from './api';
 import type { Values } from './types';
 
 export interface PreviewWish {
@@ -62,7 +62,8 @@ export class PreviewLoader {
       const why = response.headers.get('X-Likeness-Why') ?? '';
       this.onResult({ picture, faces: Number(response.headers.get('X-Likeness-Faces') ?? 0), why, ms: performance.now() - start }, wish);
     } catch (error) {
-      if (isAbort(error)) return;
+      // The server drops a waiting request when a newer one comes.
+      if (isAbort(error) || (error instanceof ApiError && error.code === 'cancelled')) return;
       if (this.#key === key) this.#key = '';
       this.onError(error);
     } finally {

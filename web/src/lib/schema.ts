@@ -37,7 +37,8 @@ export function stepOf(schema: JsonSchema): number {
 }
 
 export function fieldsOf(schema: JsonSchema | undefined): Field[] {
-  return Object.entries(schema?.properties ?? {}).map(([name, s]) => ({
+  const entries = Object.entries(schema?.properties ?? {}).sort(([, a], [, b]) => (a.order ?? 0) - (b.order ?? 0));
+  return entries.map(([name, s]) => ({
     name,
     schema: s,
     control: controlOf(s),

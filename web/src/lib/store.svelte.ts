@@ -163,7 +163,7 @@ class Store {
     if (before === job.state) return;
     this.refresh('jobs');
     if (job.state === 'done') toasts.note(`${job.title}: done.`, this.#lookAt(job));
-    if (job.state === 'failed' && job.error) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: job.id, query: {} }) } });
+    if (job.state === 'failed' && job.error) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: String(job.id), query: {} }) } });
     if (!['done', 'failed', 'cancelled'].includes(job.state)) return;
     this.refresh('media', 'facesets', 'subjects', 'models', 'outputs', 'consents');
     this.facesVersion++;

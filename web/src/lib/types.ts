@@ -58,6 +58,10 @@ export interface Media {
   codec: string;
   audio: boolean;
   playable: boolean;
+  still?: boolean;
+  /** The file is gone; `why` says so. */
+  missing?: boolean;
+  why?: string;
   analysed: boolean;
   faces: number;
   tracks: number;
@@ -121,6 +125,8 @@ export interface JsonSchema {
   maximum?: number;
   unit?: string;
   level?: 'basic' | 'advanced';
+  /** Where the option was declared: JSON objects are sorted by name. */
+  order?: number;
   items?: JsonSchema;
   properties?: Record<string, JsonSchema>;
   required?: string[];
@@ -151,7 +157,7 @@ export interface ErrorBody {
 }
 
 export interface Job {
-  id: string;
+  id: number;
   task: string;
   title: string;
   arguments: Values;
@@ -215,7 +221,7 @@ export interface Output {
   kind: string;
   bytes: number;
   made_at: string | number;
-  job?: string | null;
+  job?: number | null;
   media?: number | null;
   model?: string | null;
   width?: number;
