@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real program and a real browser. Environment:
+//   LIKENESS_PROGRAM       the binary
+//   LIKENESS_SOURCE_DIR    the repository
+//   LIKENESS_MODELS        face models
+//   LIKENESS_WEB_MODULES   a node_modules with playwright-core and axe-core
+//   STUDIO_SHOTS           folder for a screenshot of every room (optional)
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const kSkipped = 77;
+export const source = process.env.LIKENESS_SOURCE_DIR ?? new URL('../..', import.meta.url).pathname;
+export const program = process.env.LIKENESS_PROGRAM ?? join(source, 'build/release/likeness');
+export const shots = process.env.STUDIO_SHOTS ?? '';
+export const performers = join(source, 'assets/performers');
+
+export function skip(why) {
+  console.log(`SKIPPED: ${why}`);
+  process.exit(kSkipped);
+}
+
+const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+const modules = [process.env.LIKENESS_WEB_MODULES, join(source, 'web/node_modules')].find((m) => m && existsSync(join(m, 'playwright-core')));
+if (!browserPath) skip('there is no Chromium; scripts/install-packages check installs it');
+if (!modules) skip('there is no playwright-core; it comes with the build of web/');
+if (!existsSync(program)) skip(`there is no program at ${program}`);
+if (!existsSync(join(process.env.LIKENESS_MODELS ?? join(source, '.cache/models'), 'NOTICE')) && !existsSync(process.env.LIKENESS_MODELS ?? join(source, '.cache/models'))) skip('the face models are not installed; scripts/install-models does it');
+const require = createRequire(join(modules, 'package.json'));
+const { chromium } = require('playwright-core');
+const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+export const home = mkdtempSync(join(tmpdir(), 'likeness-studio-'));
+export const environment = {
+  ...process.env,
+  HOME: home,
+  LIKENESS_HOME: join(home, 'private'),
+  LIKENESS_STUDIO_HOME: join(home, 'projects'),
+  LIKENESS_MODELS: process.env.LIKENESS_MODELS ?? join(source, '.cache/models'),
+  XDG_CONFIG_HOME: join(home, 'config'),
+};
+mkdirSync(environment.LIKENESS_STUDIO_HOME, { recursive: true });
+if (shots) mkdirSync(shots, { recursive: true });
+
+/** Runs the command line beside the studio; gives its JSON. */
+export const likeness = (...args) => JSON.parse(execFileSync(program, ['--json', ...args], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] }).toString());
+
+export class Studio {
+  #child = null;
+  port = 0;
+  url = '';
+  said = '';
+
+  /** Resolves when the address is printed. */
+  async start() {
+    this.#child = spawn(program, ['studio', '--no-browser', '--json', ...(this.port ? ['--port', String(this.port)] : [])], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child.stderr.on('data', (text) => (this.said += text));
+    const text = await new Promise((resolve, reject) => {
+      let out = '';
+      this.#child.stdout.on('data', (piece) => {
+        out += piece;
+        try {
+          resolve(JSON.parse(out));
+        } catch {
+          // Not whole yet.
+        }
+      });
+      this.#child.on('exit', (code) => reject(new Error(`the studio ended with ${code}: ${this.said}`)));
+    });
+    this.port = text.port;
+    this.url = text.url;
+    return this;
+  }
+  kill(signal = 'SIGKILL') {
+    const child = this.#child;
+    if (!child || child.exitCode !== null) return Promise.resolve();
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    child.removeAllListeners('exit');
+    const done = new Promise((resolve) => child.on('exit', resolve));
+    child.kill(signal);
+    return Promise.race([ended, done]);
+  }
+}
+
+export async function startBrowser(extra = []) {
+  return chromium.launch({
+    executablePath: browserPath,
+    args: ['--headless=new', '--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required', '--disable-gpu', ...extra],
+  });
+}
+
+/** A page whose errors fail the story. */
+export async function openPage(context, problems) {
+  const page = await context.newPage();
+  page.on('pageerror', (error) => problems.push(`exception: ${error.stack ?? error}`));
+  page.on('console', (message) => {
+    // A refused request shows up here too; what the page says about it is checked where it is expected.
+    if (message.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(message.text())) problems.push(`console: ${message.text()}`);
+  });
+  return page;
+}
+
+let started = Date.now();
+let passed = 0;
+export const numbers = {};
+export async function step(name, run) {
+  const begin = Date.now();
+  try {
+    await run();
+  } catch (error) {
+    console.log(`not ok  ${name}  (${((Date.now() - begin) / 1000).toFixed(1)} s)`);
+    throw error;
+  }
+  passed++;
+  console.log(`ok  ${name}  (${((Date.now() - begin) / 1000).toFixed(1)} s)`);
+}
+export const summary = () => console.log(`${passed} passed, 0 failed  (${((Date.now() - started) / 1000).toFixed(0)} s)`);
+
+/** Waits until `probe` gives something; `what` names it in the error. */
+export async function until(what, probe, seconds = 30) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await probe();
+    if (value) return value;
+    if (Date.now() > end) assert.fail(`waited ${seconds} s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** No serious violations of accessibility on the page as it is now. */
+export async function accessible(page, room) {
+  await page.evaluate(axeSource);
+  const violations = await page.evaluate(async () => {
+    const result = await window.axe.run(document, { resultTypes: ['violations'] });
+    return result.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`);
+  });
+  assert.deepEqual(violations, [], `accessibility of ${room}`);
+}
+
+/** Pictures of the room at the two sizes that are promised; nothing may be cut off at the small one. */
+export async function picture(page, room) {
+  for (const [width, height] of [[1920, 1080], [1280, 720]]) {
+    await page.setViewportSize({ width, height });
+    await page.waitForTimeout(shots ? 400 : 50);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `${room} is wider than the window at ${width}x${height}`);
+    if (shots) await page.screenshot({ path: join(shots, `${room}-${width}.png`) });
+  }
+}
+
+/** Drops files on the page as a mouse would. */
+export async function drop(page, files) {
+  const data = files.map((f) => ({ name: f.name, type: f.type ?? 'video/mp4', base64: readFileSync(f.path).toString('base64') }));
+  const transfer = await page.evaluateHandle((list) => {
+    const dt = new DataTransfer();
+    for (const f of list) {
+      const bytes = Uint8Array.from(atob(f.base64), (c) => c.charCodeAt(0));
+      dt.items.add(new File([bytes], f.name, { type: f.type }));
+    }
+    return dt;
+  }, data);
+  await page.dispatchEvent('body', 'dragenter', { dataTransfer: transfer });
+  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
+}
+
+export const cleanUp = () => rmSync(home, { recursive: true, force: true });

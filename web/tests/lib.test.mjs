@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Units of src/lib without a browser: time codes, addresses, forms from schemas, curves, frame loading.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const web = join(dirname(fileURLToPath(import.meta.url)), '..');
+// esbuild comes with vite; it turns the modules into what node can import.
+const { buildSync } = createRequire(createRequire(join(web, 'package.json')).resolve('vite'))('esbuild');
+const folder = mkdtempSync(join(tmpdir(), 'likeness-web-'));
+after(() => rmSync(folder, { recursive: true }));
+
+async function load(name) {
+  const out = join(folder, `${name}.mjs`);
+  buildSync({ entryPoints: [join(web, 'src/lib', `${name}.ts`)], bundle: true, format: 'esm', outfile: out, logLevel: 'error' });
+  return import(pathToFileURL(out));
+}
+
+let format, route, schema, curves;
+before(async () => {
+  globalThis.location = { hash: '', pathname: '/', search: '' };
+  [format, route, schema, curves] = await Promise.all(['format', 'route', 'schema', 'curves'].map(load));
+});
+
+test('time codes: what is shown is understood again, for every frame and rate', () => {
+  for (const fps of [23.976, 24, 25, 29.97, 30, 50, 60])
+    for (let frame = 0; frame < 200_000; frame += 997) assert.equal(format.parseTimecode(format.timecode(frame, fps), fps, 0, 1e9), frame);
+});
+test('time codes: relative, seconds, limits, nonsense', () => {
+  const at = (text) => format.parseTimecode(text, 25, 100, 600);
+  assert.equal(at('+20'), 120);
+  assert.equal(at('-5'), 95);
+  assert.equal(at('+1:00'), 125);
+  assert.equal(at('2s'), 50);
+  assert.equal(at('42'), 42);
+  assert.equal(at('+9999'), 599);
+  assert.equal(at('-9999'), 0);
+  for (const bad of ['', 'x', '1:', '--3', '1:2:3:4:5', '+']) assert.equal(at(bad), null, bad);
+});
+test('numbers for people', () => {
+  assert.equal(format.bytes(0), '0 B');
+  assert.equal(format.bytes(1_500_000), '1.5 MB');
+  assert.equal(format.duration(3675), '1:01:15');
+  assert.equal(format.duration(null), '–');
+  assert.equal(format.label('min_face_px', 'px'), 'Min face');
+  assert.equal(format.label('blur_pct', '%'), 'Blur');
+  assert.equal(format.label('minutes', 'min'), 'Minutes');
+});
+
+test('addresses: every route survives the address bar', () => {
+  for (const room of route.kRooms)
+    for (const item of ['', 'ben-on-ava', 'take.mp4', 'a b/c', 'ü%41', '7']) {
+      const query = item ? { frame: '12', view: 'split & more' } : {};
+      const address = route.addressOf({ project: 'film 1', room, item, query });
+      const url = new URL(address, 'http://localhost');
+      assert.deepEqual(route.parseRoute(url.pathname, url.search), { project: 'film 1', room, item, query });
+    }
+});
+test('addresses: nonsense shows the projects, a wrong room the media', () => {
+  assert.equal(route.parseRoute('/nothing/here', '').room, 'projects');
+  assert.equal(route.parseRoute('/p/x/nothing', '').room, 'media');
+  assert.equal(route.parseRoute('/p/%E0%A4%A/media', '').project, '%E0%A4%A');
+});
+
+const kSchema = {
+  properties: {
+    late: { type: 'boolean', default: false, order: 5 },
+    erode_pct: { type: 'number', default: 0, minimum: -20, maximum: 40, unit: '%', order: 1 },
+    batch: { type: 'integer', default: 8, minimum: 1, maximum: 512, order: 2, level: 'advanced' },
+    color: { type: 'string', default: 'tone', enum: ['tone', 'none', 'rct'], order: 3 },
+    uses: { type: 'array', default: [], items: { type: 'string' }, order: 4 },
+    operations: { type: 'array', default: ['train'], items: { enum: ['train', 'faceswap'] }, order: 6 },
+    name: { type: 'string', default: '', order: 7 },
+  },
+};
+test('forms: controls, order and levels come from the schema', () => {
+  const fields = schema.fieldsOf(kSchema);
+  assert.deepEqual(fields.map((f) => f.name), ['erode_pct', 'batch', 'color', 'uses', 'late', 'operations', 'name']);
+  assert.deepEqual(fields.map((f) => f.control), ['slider', 'number', 'select', 'list', 'switch', 'checks', 'text']);
+  assert.deepEqual(fields.filter((f) => f.advanced).map((f) => f.name), ['batch']);
+  assert.deepEqual(schema.fieldsOf(undefined), []);
+});
+test('forms: values stay in their range and type', () => {
+  const { erode_pct, batch, uses } = kSchema.properties;
+  assert.equal(schema.coerce(erode_pct, '99'), 40);
+  assert.equal(schema.coerce(erode_pct, '-1,5'), -1.5);
+  assert.equal(schema.coerce(batch, '7.6'), 8);
+  assert.equal(schema.coerce(batch, 'many'), undefined);
+  assert.deepEqual(schema.coerce(uses, 'film, ads,,'), ['film', 'ads']);
+  for (const s of [{ type: 'number', minimum: 0, maximum: 1 }, { type: 'number', minimum: 0, maximum: 50 }]) {
+    const step = schema.stepOf(s);
+    assert.ok(step >= (s.maximum - s.minimum) / 100 && step <= (s.maximum - s.minimum) / 10, String(step));
+  }
+});
+test('forms: only what differs is sent; a step up and down is where it was', () => {
+  const fields = schema.fieldsOf(kSchema);
+  assert.deepEqual(schema.changed(fields, {}, { batch: 8, color: 'none', uses: [] }), { color: 'none' });
+  assert.deepEqual(schema.changed(fields, { batch: 4 }, { batch: 8 }), { batch: 8 });
+  for (const f of fields.filter((x) => ['slider', 'number', 'select', 'switch'].includes(x.control))) {
+    const start = f.schema.default;
+    assert.deepEqual(schema.stepped(f, schema.stepped(f, start, 1), -1), start, f.name);
+    assert.notDeepEqual(schema.stepped(f, start, 1), start, f.name);
+  }
+});
+
+test('curves: a resumed run is one line, smoothing starts at the data', () => {
+  const rows = [
+    { step: 10, loss: 1 }, { step: 20, loss: 0.9 }, { step: 15, event: 'held_out', l1_identity: 0.02 },
+    { step: 30, loss: 0.8 }, { step: 20, loss: 0.95 },
+  ];
+  const ordered = curves.orderRows(rows);
+  assert.deepEqual(ordered.map((r) => r.step), [10, 15, 20, 30]);
+  assert.equal(ordered[2].loss, 0.95);
+  const c = curves.curvesOf(ordered, 0.9, 0);
+  assert.equal(c.smooth[0], 1);
+  assert.ok(c.smooth.every((v) => v === null || (v <= 1 && v >= 0.8)));
+  assert.deepEqual(c.identity, [null, 0.02, null, null]);
+  assert.deepEqual(curves.curvesOf(ordered, 0, 15).step, [15, 20, 30]);
+  assert.deepEqual(curves.curvesOf(ordered, 0, 0).smooth.filter((v) => v !== null), [1, 0.95, 0.8]);
+});
+
+test('frames: only the newest wish is loaded, never a queue of old ones', async () => {
+  const asked = [];
+  let release = [];
+  globalThis.fetch = (url, { signal }) => new Promise((resolve, reject) => {
+    asked.push(Number(url));
+    signal?.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+    release.push(() => resolve(new Response(new Blob(['x']))));
+  });
+  globalThis.createImageBitmap = async () => ({ width: 64, height: 64, close() {} });
+  const { FrameLoader } = await load('frames');
+  const shown = [];
+  const loader = new FrameLoader({ url: (n) => String(n), frames: 1000 }, (n) => shown.push(n), assert.fail);
+  const turn = async () => {
+    release.shift()?.();
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  for (let n = 0; n <= 100; n++) loader.want(n);
+  assert.deepEqual(asked, [0], 'one request at a time');
+  await turn();
+  assert.deepEqual(asked, [0, 100], 'then the newest');
+  await turn();
+  assert.deepEqual(shown, [0, 100]);
+  // Nothing is wanted: the next frames in the direction of travel are fetched in advance.
+  for (let i = 0; i < 8; i++) await turn();
+  assert.deepEqual(asked.slice(2), [101, 102, 103, 104, 105, 106, 107, 108]);
+  assert.deepEqual(shown, [0, 100], 'and not shown');
+  loader.want(103);
+  assert.deepEqual(shown, [0, 100, 103], 'a known frame is there at once');
+  loader.close();
+});
