@@ -212,11 +212,21 @@ std::vector<Mark> pitch_marks(std::span<const float> x, int rate_hz, const Pitch
 
 std::vector<float> shift_pitch(std::span<const float> x, int rate_hz, const Pitch& pitch,
                                double ratio) {
-  if (!(ratio >= 0.5 && ratio <= 2))
-    throw Error(ErrorCode::kUsage, "the pitch can be changed by at most one octave",
-                "use -12st to +12st");
+  return shift_pitch(x, rate_hz, pitch, std::vector<double>(pitch.f0_hz.size(), ratio));
+}
+
+std::vector<float> shift_pitch(std::span<const float> x, int rate_hz, const Pitch& pitch,
+                               std::span<const double> ratios) {
+  LIKENESS_REQUIRE(ratios.size() == pitch.f0_hz.size());
+  bool any = false;
+  for (const double r : ratios) {
+    if (!(r >= 0.499 && r <= 2.001))
+      throw Error(ErrorCode::kUsage, "the pitch can be changed by at most one octave",
+                  "use -12st to +12st");
+    any = any || std::abs(r - 1) > 1e-6;
+  }
   std::vector<float> out(x.begin(), x.end());
-  if (std::abs(ratio - 1) < 1e-6 || x.empty() || pitch.f0_hz.empty()) return out;
+  if (!any || x.empty()) return out;
   const auto marks = pitch_marks(x, rate_hz, pitch);
   const auto n = static_cast<int64_t>(x.size());
   std::fill(out.begin(), out.end(), 0.0f);
@@ -228,7 +238,9 @@ std::vector<float> shift_pitch(std::span<const float> x, int rate_hz, const Pitc
                std::abs(static_cast<double>(marks[nearest].at) - at))
       ++nearest;
     const Mark& m = marks[nearest];
-    const double step = m.voiced ? m.period / ratio : m.period;
+    const auto frame =
+        std::min(ratios.size() - 1, static_cast<size_t>(std::lround(at / rate_hz / pitch.hop_s)));
+    const double step = m.voiced ? m.period / ratios[frame] : m.period;
     // Two periods of the source, so that the envelope stays; wide enough to overlap when steps
     // grow.
     const auto reach = std::llround(std::max(m.period, m.voiced ? step : m.period));

@@ -29,5 +29,8 @@ double median_f0_hz(const Pitch& pitch);
 /// pitch- synchronous overlap-add (Moulines and Charpentier 1990). `pitch` is that of the sound.
 std::vector<float> shift_pitch(std::span<const float> mono, int rate_hz, const Pitch& pitch,
                                double ratio);
+/// The same with a ratio for each frame of `pitch`.
+std::vector<float> shift_pitch(std::span<const float> mono, int rate_hz, const Pitch& pitch,
+                               std::span<const double> ratios);
 
 }  // namespace likeness::audio

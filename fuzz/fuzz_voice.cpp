@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first byte says which parser gets the rest: text and SSML, a lexicon, a Piper voice's JSON.
+#include "fuzz.h"
+
+#include "likeness/voice/piper.h"
+#include "likeness/voice/text.h"
+
+LIKENESS_FUZZ_TARGET(bytes) {
+  if (bytes.empty()) return;
+  const std::string text(reinterpret_cast<const char*>(bytes.data()) + 1, bytes.size() - 1);
+  switch (bytes[0] % 4) {
+    case 0:
+      likeness::voice::read_script(text);
+      break;
+    case 1:
+      likeness::voice::read_script("<speak>" + text);
+      break;
+    case 2:
+      likeness::voice::Lexicon::parse(text, "lexicon");
+      break;
+    default:
+      likeness::voice::PiperConfig::parse(text, "voice");
+  }
+}

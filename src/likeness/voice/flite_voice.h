@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// flite's voices: small, always there, exact times of every sound. The recordings behind slt, rms
+// and awb were made for CMU's free speech databases; kal is a diphone voice.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "likeness/voice/voice.h"
+
+namespace likeness::voice {
+
+std::vector<VoiceInfo> flite_voices();
+std::unique_ptr<Voice> open_flite(const std::string& name);
+
+}  // namespace likeness::voice
