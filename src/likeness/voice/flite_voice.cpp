@@ -126,11 +126,14 @@ class FliteVoice : public Voice {
       word += "bdfgklmnpr"[n % 10];
       word += "aeiou"[n / 10 % 5];
     }
-    add_word(word + " nil :" + line + "\n");
     made_words_[line] = word;
+    made_lines_ += word + " nil :" + line + "\n";
+    hand_over(made_lines_);
     return word;
   }
-  void add_word(const std::string& line) const {
+  /// flite keeps only the last list it was given.
+  static constexpr size_t kMostMadeWords = 200;
+  void hand_over(const std::string& line) const {
     const int fd = ::memfd_create("words", MFD_CLOEXEC);
     if (fd < 0 || ::write(fd, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
       if (fd >= 0) ::close(fd);
@@ -142,6 +145,7 @@ class FliteVoice : public Voice {
   }
 
   void part(const Sentence& sentence, size_t begin, size_t end, double rate, Speech& out) const {
+    if (made_words_.size() > kMostMadeWords) made_words_.clear(), made_lines_.clear();
     std::string text;
     for (size_t i = begin; i < end; ++i)
       text += (text.empty() ? "" : " ") + spelling(sentence.words[i]) + sentence.words[i].mark;
@@ -187,7 +191,8 @@ class FliteVoice : public Voice {
 
   VoiceInfo info_;
   cst_voice* voice_;
-  mutable std::map<std::string, std::string> made_words_;
+  mutable std::map<std::string, std::string> made_words_;  ///< by their sounds
+  mutable std::string made_lines_;
 };
 
 VoiceInfo info_of(const Known& k) {
