@@ -10,7 +10,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const web = join(dirname(fileURLToPath(import.meta.url)), '..');
 // esbuild comes with vite; it turns the modules into what node can import.
-const { buildSync } = createRequire(createRequire(join(web, 'package.json')).resolve('vite'))('esbuild');
+const modules = process.env.LIKENESS_WEB_MODULES ?? join(web, 'node_modules');
+const { buildSync } = createRequire(join(modules, 'vite/package.json'))('esbuild');
 const folder = mkdtempSync(join(tmpdir(), 'likeness-web-'));
 after(() => rmSync(folder, { recursive: true }));
 
