@@ -127,6 +127,8 @@ std::string encode_jpeg(const Image8& image, int quality) {
   return encode(".jpg", bgr_of(image), {cv::IMWRITE_JPEG_QUALITY, quality});
 }
 
+std::string encode_png(const Image8& image) { return encode_image(".png", image); }
+
 Image8 decode_image(const void* data, size_t size) {
   cv::Mat bgr;
   if (size > 0 && size < (1u << 30)) {
