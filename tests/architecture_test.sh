@@ -26,6 +26,7 @@ must_find tasks/runner.cpp '#include <libavcodec/avcodec.h>' FFmpeg
 must_find tasks/runner.cpp '#include <SQLiteCpp/SQLiteCpp.h>' SQLite
 must_find tasks/runner.cpp '#include <torch/torch.h>' libtorch
 must_find tasks/runner.cpp '#include <boost/asio.hpp>' Boost
+must_find tasks/runner.cpp 'void f(const AudioClip& c) { media::write_wav("a.wav", c); }' write_output_audio
 must_find base/hash.cpp '#include "likeness/media/video.h"' "'base' must not use 'media'"
 must_find tensor/graph.h '#include "likeness/media/video.h"' "'tensor' must not use 'media'"
 echo "every kind of violation is found"

@@ -113,6 +113,8 @@ int run_program(int argc, char** argv) {
   add_train_command(session);
   add_swap_command(session);
   add_evaluate_command(session);
+  add_speak_command(session);
+  add_voice_commands(session);
   add_verify_command(session);
   add_ledger_commands(session);
   add_demo_command(session);

@@ -57,6 +57,8 @@ void add_swap_command(Session& session);
 void add_consent_commands(Session& session);
 void add_ledger_commands(Session& session);
 void add_evaluate_command(Session& session);
+void add_speak_command(Session& session);
+void add_voice_commands(Session& session);
 void add_verify_command(Session& session);
 void add_demo_command(Session& session);
 void add_doctor_command(Session& session);

@@ -59,6 +59,7 @@ std::set<std::string> found_clean(const trust::Ledger& book, const std::string& 
 void check_footage(const project::Project& project, const trust::Grant& grant,
                    const std::vector<trust::Input>& inputs, Progress& progress,
                    const Cancel& cancel) {
+  if (grant.request().modality == "voice") return;  // sound and text have no pictures
   if (std::none_of(inputs.begin(), inputs.end(), is_footage)) return;
   static const trust::ContentNet net(face::models_folder());
   trust::Ledger book(trust::ledger_path(project));

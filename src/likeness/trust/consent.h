@@ -27,7 +27,8 @@ class Seal;
 namespace likeness::trust {
 
 /// What is done with a likeness. kAnalyse finds and stores faces and makes nothing new.
-enum class Operation { kAnalyse, kTrain, kSwap };
+/// kSpeak makes speech in a voice.
+enum class Operation { kAnalyse, kTrain, kSwap, kSpeak };
 const char* operation_name(Operation operation);
 
 /// identity: whose likeness is generated; performer: who acts in the footage that is changed.

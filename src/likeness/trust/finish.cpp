@@ -14,6 +14,7 @@
 #include "likeness/trust/keys.h"
 #include "likeness/trust/ledger.h"
 #include "likeness/trust/manifest_store.h"
+#include "likeness/trust/output_audio.h"
 #include "likeness/trust/provenance.h"
 
 namespace likeness::trust {
@@ -60,8 +61,11 @@ std::string thumbnail_of(const std::string& kind, const fs::path& path) {
   return "";
 }
 
-/// The mark the file can hold: none in sound and reports yet, none in tiny pictures.
+/// The mark the file can hold: none in reports and tiny pictures; in sound only what can be read
+/// again.
 uint64_t mark_of(const Output& output, uint64_t watermark) {
+  if (watermark && output.kind == "audio")
+    return sound_carries(output.temporary, watermark) ? watermark : 0;
   if (!watermark || (output.kind != "video" && output.kind != "image")) return 0;
   try {
     const media::VideoInfo info = media::probe(output.temporary);

@@ -293,10 +293,13 @@ const char* operation_name(Operation operation) {
       return "train";
     case Operation::kSwap:
       return "swap";
+    case Operation::kSpeak:
+      return "speak";
   }
   return "unknown";
 }
 const char* consent_operation(Operation operation) {
+  if (operation == Operation::kSpeak) return "voiceclone";
   return operation == Operation::kSwap ? "faceswap" : operation_name(operation);
 }
 const char* role_name(Role role) {

@@ -13,6 +13,7 @@
 #include "likeness/trust/c2pa.h"
 #include "likeness/trust/certificates.h"
 #include "likeness/trust/manifest_store.h"
+#include "likeness/trust/output_audio.h"
 #include "likeness/trust/provenance.h"
 #include "likeness/trust/verify_parts.h"
 #include "likeness/trust/watermark_audio.h"
@@ -115,6 +116,7 @@ json read_sound_mark(const fs::path& path, Evidence& evidence) {
   AudioClip clip{kRateHz, 1, media::read_mono(path, kRateHz, kLongestS)};
   if (clip.samples.empty())
     return {{"looked", true}, {"found", false}, {"reason", "there is no sound"}};
+  evidence.short_sound = clip.duration_s() < kAudioMarkBlockS;
   const auto r = read_audio_watermark(clip);
   json j = {{"looked", true}, {"found", r.found}, {"present", r.present}, {"reason", r.reason}};
   if (!r.found) return j;
@@ -351,6 +353,8 @@ Verdict judge(const Evidence& e) {
   if (e.manifest == Evidence::Manifest::kNone)
     return marked ? Verdict::kSyntheticByWatermark : Verdict::kNothing;
   if (e.claims_ai) {
+    // A manifest that names no mark because none fits is all the proof such a file can carry.
+    if (!marked && e.short_sound && !e.named_mark) return Verdict::kSyntheticVerified;
     if (!marked) return e.has_pixels ? Verdict::kSyntheticDeclared : Verdict::kSignedDocument;
     const bool equal = e.named_mark && (e.mark ? *e.mark == *e.named_mark
                                                : *e.short_mark == still_id(*e.named_mark));

@@ -52,6 +52,7 @@ struct Evidence {
   bool trusted = false;                ///< signer known
   bool claims_ai = false;              ///< anywhere in the manifest's story
   bool has_pixels = true;              ///< something a mark can be in
+  bool short_sound = false;            ///< sound too short to hold the whole mark
   std::optional<uint64_t> named_mark;  ///< by the soft binding
   std::optional<uint64_t> mark;        ///< found in a video or in sound
   /// What the newest line of a ledger about this very path says: the same bytes, or others.

@@ -192,6 +192,11 @@ Words words_of(Verdict verdict, const json& j, const Evidence& e) {
                                        : "signed by \"" + by + "\", who is not known here";
   switch (verdict) {
     case Verdict::kSyntheticVerified:
+      if (!e.mark && !e.short_mark)
+        return {"Synthetic, verified: unchanged since it was " + signer +
+                    "; the manifest says it was made with AI. The sound is too short for the whole "
+                    "invisible mark, and the manifest names none.",
+                "Without its manifest nothing would tell what it is: keep the file as it is."};
       return {"Synthetic, verified: unchanged since it was " + signer +
                   "; the manifest says it was made with AI, and the invisible mark agrees.",
               e.trusted ? "" : "Whether the signer can be believed is for you to decide."};

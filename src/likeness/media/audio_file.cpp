@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/media/audio_file.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/media/decoder.h"
+#include "likeness/media/source.h"
+
+extern "C" {
+#include <libavutil/channel_layout.h>
+#include <libavutil/opt.h>
+#include <libswresample/swresample.h>
+}
+
+namespace likeness::media {
+namespace fs = std::filesystem;
+namespace {
+
+struct ResamplerFreer {
+  void operator()(SwrContext* p) const { swr_free(&p); }
+};
+using ResamplerPtr = std::unique_ptr<SwrContext, ResamplerFreer>;
+
+Container open_sound(const fs::path& path, LogCapture& capture) {
+  std::error_code ec;
+  if (!fs::exists(path, ec))
+    throw Error(ErrorCode::kNotFound, path.string() + " does not exist", "check the path");
+  if (!fs::is_regular_file(path, ec) || fs::file_size(path, ec) == 0)
+    throw Error(ErrorCode::kBadInput, path.string() + " is empty or not a file",
+                "name a recording (wav, flac, mp3, m4a, or a video with sound)");
+  Container c = open_container(path, capture);
+  if (c.audio < 0)
+    throw Error(ErrorCode::kBadInput, path.string() + " has no sound",
+                "name a recording (wav, flac, mp3, m4a, or a video with sound)");
+  const AVCodecParameters& p = *c.format->streams[c.audio]->codecpar;
+  if (p.sample_rate < 1000 || p.sample_rate > 384000 || p.ch_layout.nb_channels < 1 ||
+      p.ch_layout.nb_channels > 64)
+    throw Error(ErrorCode::kBadInput, path.string() + " states an impossible rate or channels",
+                "the file is damaged; export it again");
+  return c;
+}
+
+/// Everything to interleaved float, in the rate and channels of the stream's header.
+class Collector {
+ public:
+  Collector(const AVCodecParameters& p, AudioClip& clip, double max_s)
+      : clip_(clip),
+        limit_(static_cast<size_t>(max_s * p.sample_rate) *
+               static_cast<size_t>(p.ch_layout.nb_channels)) {
+    clip.rate_hz = p.sample_rate;
+    clip.channels = p.ch_layout.nb_channels;
+  }
+  bool full() const { return clip_.samples.size() >= limit_; }
+  void add(const AVFrame& f) {
+    if (f.nb_samples <= 0 || f.sample_rate <= 0 || f.ch_layout.nb_channels <= 0) return;
+    if (!swr_ || f.format != format_ || f.sample_rate != rate_ ||
+        f.ch_layout.nb_channels != channels_) {
+      drain();
+      open(f);
+    }
+    convert(const_cast<const uint8_t**>(f.extended_data), f.nb_samples);
+  }
+  void drain() {
+    if (swr_) convert(nullptr, 0);
+  }
+
+ private:
+  void open(const AVFrame& f) {
+    AVChannelLayout from{}, to{};
+    av_channel_layout_copy(&from, &f.ch_layout);
+    if (from.order == AV_CHANNEL_ORDER_UNSPEC)
+      av_channel_layout_default(&from, f.ch_layout.nb_channels);
+    if (f.ch_layout.nb_channels == clip_.channels)
+      av_channel_layout_copy(&to, &from);
+    else
+      av_channel_layout_default(&to, clip_.channels);
+    SwrContext* made = nullptr;
+    const int result =
+        swr_alloc_set_opts2(&made, &to, AV_SAMPLE_FMT_FLT, clip_.rate_hz, &from,
+                            static_cast<AVSampleFormat>(f.format), f.sample_rate, 0, nullptr);
+    swr_.reset(made);
+    av_channel_layout_uninit(&from);
+    av_channel_layout_uninit(&to);
+    check_av(result, "cannot convert the sound");
+    check_av(swr_init(swr_.get()), "cannot convert the sound");
+    format_ = f.format, rate_ = f.sample_rate, channels_ = f.ch_layout.nb_channels;
+  }
+  void convert(const uint8_t** data, int count) {
+    const int room = swr_get_out_samples(swr_.get(), count);
+    if (room <= 0) return;
+    const auto channels = static_cast<size_t>(clip_.channels);
+    std::vector<float> out(static_cast<size_t>(room) * channels);
+    auto* to = reinterpret_cast<uint8_t*>(out.data());
+    const int n = swr_convert(swr_.get(), &to, room, data, count);
+    if (n <= 0) return;
+    clip_.samples.insert(clip_.samples.end(), out.begin(),
+                         out.begin() + static_cast<long>(static_cast<size_t>(n) * channels));
+    if (clip_.samples.size() > limit_) clip_.samples.resize(limit_);
+  }
+
+  AudioClip& clip_;
+  size_t limit_;
+  ResamplerPtr swr_;
+  int format_ = 0, rate_ = 0, channels_ = 0;
+};
+
+}  // namespace
+
+AudioInfo probe_audio(const fs::path& path) {
+  LogCapture capture;
+  const Container c = open_sound(path, capture);
+  const AVStream& s = *c.format->streams[c.audio];
+  AudioInfo out;
+  out.path = path;
+  out.codec = avcodec_get_name(s.codecpar->codec_id);
+  out.container = c.format->iformat->name;
+  out.rate_hz = s.codecpar->sample_rate;
+  out.channels = s.codecpar->ch_layout.nb_channels;
+  if (s.duration != AV_NOPTS_VALUE)
+    out.duration_s = static_cast<double>(s.duration) * av_q2d(s.time_base);
+  else if (c.format->duration != AV_NOPTS_VALUE)
+    out.duration_s = static_cast<double>(c.format->duration) / AV_TIME_BASE;
+  return out;
+}
+
+DecodedAudio read_audio(const fs::path& path, double max_s) {
+  LogCapture capture;
+  Container c = open_sound(path, capture);
+  const AVStream& stream = *c.format->streams[c.audio];
+  CodecPtr decoder = open_decoder(stream, 1, capture);
+  DecodedAudio out;
+  Collector collector(*stream.codecpar, out.clip, max_s);
+  PacketPtr packet = make_packet();
+  FramePtr frame = make_frame();
+  const auto broken = [&] {
+    std::string said = capture.take();
+    out.damage.push_back({out.clip.duration_s(), 0, said.empty() ? "broken sound" : said});
+  };
+  const auto receive = [&] {
+    for (;;) {
+      const int result = avcodec_receive_frame(decoder.get(), frame.get());
+      if (result < 0) {
+        if (result != AVERROR(EAGAIN) && result != AVERROR_EOF) broken();
+        return;
+      }
+      if (!collector.full()) collector.add(*frame);
+      av_frame_unref(frame.get());
+    }
+  };
+  while (!collector.full() && av_read_frame(c.format.get(), packet.get()) >= 0) {
+    if (packet->stream_index == c.audio) {
+      if (avcodec_send_packet(decoder.get(), packet.get()) < 0) broken();
+      receive();
+    }
+    av_packet_unref(packet.get());
+  }
+  out.cut = collector.full();
+  if (!out.cut && avcodec_send_packet(decoder.get(), nullptr) >= 0) receive();
+  collector.drain();
+  if (out.clip.samples.empty())
+    throw Error(ErrorCode::kDamaged,
+                path.string() + ": no sound can be decoded" +
+                    (out.damage.empty() ? "" : " (" + out.damage.front().what + ")"),
+                "export it again from the program that made it");
+  for (float& v : out.clip.samples)
+    if (!std::isfinite(v)) v = 0;
+  return out;
+}
+
+void write_wav(const fs::path& path, const AudioClip& clip) {
+  if (path.extension() != ".wav" && path.extension() != ".WAV")
+    throw Error(ErrorCode::kUsage, "cannot write " + path.string() + ": sound is written as .wav",
+                "name the output .wav");
+  if (clip.channels < 1 || clip.channels > 2 || clip.rate_hz < 1000 ||
+      clip.samples.size() % static_cast<size_t>(clip.channels) != 0)
+    throw Error(ErrorCode::kInternal, "the sound has no proper rate or channels", "");
+  constexpr uint64_t kMostBytes = 0xfffffff0u;
+  const uint64_t bytes = clip.samples.size() * 2;
+  if (bytes + 36 > kMostBytes)
+    throw Error(ErrorCode::kUnsupported, "the sound is too long for a WAV file (4 GB)",
+                "divide it into parts");
+  AtomicFile file(path);
+  const auto text = [&](const char* s) { file.write(s, 4); };
+  const auto number = [&](uint64_t v, size_t size) { file.write(&v, size); };  // little-endian
+  const auto channels = static_cast<uint64_t>(clip.channels),
+             rate = static_cast<uint64_t>(clip.rate_hz);
+  text("RIFF"), number(36 + bytes, 4), text("WAVE");
+  text("fmt "), number(16, 4), number(1, 2), number(channels, 2), number(rate, 4);
+  number(rate * channels * 2, 4), number(channels * 2, 2), number(16, 2);
+  text("data"), number(bytes, 4);
+  std::vector<int16_t> part;
+  for (size_t i = 0; i < clip.samples.size();) {
+    part.clear();
+    for (; i < clip.samples.size() && part.size() < 65536; ++i)
+      part.push_back(static_cast<int16_t>(
+          std::lround(std::clamp(clip.samples[i], -1.0f, 32767.0f / 32768.0f) * 32768.0f)));
+    file.write(part.data(), part.size() * 2);
+  }
+  file.commit();
+}
+
+}  // namespace likeness::media

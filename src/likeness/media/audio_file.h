@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sound in files: reading with its own rate and channels, and writing WAV.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "likeness/base/audio.h"
+#include "likeness/media/video.h"
+
+namespace likeness::media {
+
+struct AudioInfo {
+  std::filesystem::path path;
+  std::string codec, container;
+  int rate_hz = 0, channels = 0;
+  double duration_s = 0;  ///< as the container says; 0 when it does not
+};
+/// The first audio stream of any file. Throws kNotFound, kBadInput (no sound in it, 0 bytes).
+AudioInfo probe_audio(const std::filesystem::path& path);
+
+struct DecodedAudio {
+  AudioClip clip;              ///< its own rate and channels
+  bool cut = false;            ///< longer than `max_s`; the rest was not read
+  std::vector<Damage> damage;  ///< broken packets, left out
+};
+/// Throws as probe_audio, and kDamaged when nothing can be decoded.
+DecodedAudio read_audio(const std::filesystem::path& path, double max_s = 3600);
+
+/// 16-bit PCM, atomic. Samples beyond [-1, 1] are clipped. Throws kUsage (not .wav), kIo, kNoSpace.
+void write_wav(const std::filesystem::path& path, const AudioClip& clip);
+
+}  // namespace likeness::media
