@@ -57,6 +57,9 @@ face::Points moved(face::Points points, float dx, float dy) {
   return points;
 }
 
+/// How far light taken from the mask's edge reaches inwards, of the face width.
+constexpr float kSeamReach = 0.1f;
+
 float face_width(const face::Points& points) {
   return std::hypot(points[454].x - points[234].x, points[454].y - points[234].y);
 }
@@ -76,13 +79,23 @@ ImageF outline_mask(const Rect& region, const face::Points& points, face::Part p
 
 }  // namespace
 
-struct Renderer::Impl {
-  SwapOptions options;
+/// What comes from the file and does not depend on how it is laid into the frame.
+struct Renderer::Loaded {
   train::LoadedModel model;
   torch::Device device{torch::kCPU};
   bool mesh = false;
   Appearance appearance;
   face::CropType crop_type = face::CropType::kWhole;
+};
+
+struct Renderer::Impl {
+  SwapOptions options;
+  std::shared_ptr<const Loaded> loaded;
+  const train::LoadedModel& model = loaded->model;
+  const torch::Device& device = loaded->device;
+  const bool mesh = loaded->mesh;
+  const Appearance& appearance = loaded->appearance;
+  const face::CropType crop_type = loaded->crop_type;
 
   nets::FaceOutput run(const ImageF& image, const ImageF* base) const {
     torch::NoGradGuard no_grad;
@@ -203,6 +216,8 @@ struct Renderer::Impl {
     if (options.color != "tone" && options.color != "none")
       layer.rgb = compose::match_color(layer.rgb, layer.mask, plate, layer.mask,
                                        compose::color_match(options.color));
+    compose::match_edge(layer.rgb, plate, layer.mask, kSeamReach * width_px,
+                        static_cast<float>(options.seam));
     if (options.sharpen > 0)
       compose::unsharp(layer.rgb, static_cast<float>(options.sharpen),
                        std::max(0.6f, width_px / 150));
@@ -228,29 +243,42 @@ struct Renderer::Impl {
   }
 };
 
-Renderer::Renderer(const std::filesystem::path& path, const SwapOptions& options)
-    : impl_(new Impl) {
-  impl_->options = options;
-  validate_options(impl_->options);
-  impl_->device = nets::pick_device(options.device);
-  impl_->model = train::load_model(path, options.device);
-  auto& extras = impl_->model.extras;
-  impl_->mesh = extras.metadata.value("space", "") == "mesh";
-  impl_->crop_type = face::crop_type(extras.metadata.value("crop_type", "whole"));
-  if (impl_->mesh) {
+std::shared_ptr<const Renderer::Loaded> Renderer::load(const std::filesystem::path& path,
+                                                       const SwapOptions& options) {
+  auto loaded = std::make_shared<Loaded>();
+  loaded->device = nets::pick_device(options.device);
+  loaded->model = train::load_model(path, options.device);
+  auto& extras = loaded->model.extras;
+  loaded->mesh = extras.metadata.value("space", "") == "mesh";
+  loaded->crop_type = face::crop_type(extras.metadata.value("crop_type", "whole"));
+  if (loaded->mesh) {
     auto blob = extras.blobs.find("appearance");
     if (blob == extras.blobs.end())
       throw Error(ErrorCode::kDamaged, path.string() + " has no appearance model",
                   "train the model again, or restore an earlier checkpoint");
-    impl_->appearance = Appearance::parse(blob->second);
-    if (impl_->appearance.layout().size_px != impl_->model.options.resolution_px)
+    loaded->appearance = Appearance::parse(blob->second);
+    if (loaded->appearance.layout().size_px != loaded->model.options.resolution_px)
       throw Error(ErrorCode::kDamaged,
                   path.string() + ": network and appearance model differ in size",
                   "train the model again, or restore an earlier checkpoint");
   }
-  auto precision = nets::pick_precision(options.precision, impl_->device);
-  impl_->model.net->to(nets::scalar_type(precision));
-  impl_->model.net->eval();
+  auto precision = nets::pick_precision(options.precision, loaded->device);
+  loaded->model.net->to(nets::scalar_type(precision));
+  loaded->model.net->eval();
+  return loaded;
+}
+
+Renderer::Renderer(const std::filesystem::path& path, const SwapOptions& given) {
+  SwapOptions options = given;
+  validate_options(options);
+  impl_.reset(new Impl{options, load(path, options)});
+}
+Renderer::Renderer(const Renderer& other, const SwapOptions& given) {
+  SwapOptions options = given;
+  validate_options(options);
+  LIKENESS_REQUIRE(options.device == other.impl_->options.device &&
+                   options.precision == other.impl_->options.precision);
+  impl_.reset(new Impl{options, other.impl_->loaded});
 }
 Renderer::~Renderer() = default;
 

@@ -24,6 +24,8 @@ class Renderer {
  public:
   /// Throws kNotFound, kDamaged (model), kUsage (options), kMissing (device).
   Renderer(const std::filesystem::path& model, const SwapOptions& options);
+  /// The same loaded model with other options (device and precision must be those of `other`).
+  Renderer(const Renderer& other, const SwapOptions& options);
   ~Renderer();
   /// Replaces the faces in place. Pixels outside the masks keep their exact value.
   void render(media::Frame& frame, const std::vector<Target>& targets) const;
@@ -36,7 +38,10 @@ class Renderer {
   int64_t step() const;
 
  private:
+  struct Loaded;
   struct Impl;
+  static std::shared_ptr<const Loaded> load(const std::filesystem::path& path,
+                                            const SwapOptions& options);
   std::unique_ptr<Impl> impl_;
 };
 

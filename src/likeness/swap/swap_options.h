@@ -14,6 +14,7 @@ struct SwapOptions {
   double relight = 1;
   std::string color = "tone";
   std::string blend = "alpha";
+  double seam = 1;
   double erode_pct = 0.0, blur_pct = 2.0;
   bool learned_mask = true;
   double occlusion = 0;
@@ -43,6 +44,10 @@ void visit(SwapOptions& o, V&& f) {
                .choices = {"tone", "none", "rct", "linear", "lct", "mkl", "idt", "sot"}});
   f("blend", o.blend,
     OptionInfo{.help = "how the edge is joined", .choices = {"alpha", "multiband", "poisson"}});
+  f("seam", o.seam,
+    OptionInfo{.help = "how closely the new face takes the footage's light at its edge",
+               .min = 0,
+               .max = 1});
   f("erode_pct", o.erode_pct,
     OptionInfo{.help = "shrink the mask, of the face width (negative grows)",
                .unit = "%",
