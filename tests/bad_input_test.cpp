@@ -136,6 +136,23 @@ TEST_F(BadInput, ThingsThatAreNoFiles) {
   fails({"swap", "film", "--model", "../m", "x.mp4", "-o", "o.mp4"}, "usage", "../m");
 }
 
+// Footage is never overwritten, and what cannot be written is said before the work, not after.
+TEST_F(BadInput, OutputsThatCannotBe) {
+  ok({"subject", "add", "film", "ava", "--kind", "synthetic"});
+  const fs::path take = folder_ / "take.mp4";
+  fs::copy_file(clip("ava-to-ben-take", 0, 24), take);
+  const std::string before = sha256_file(take);
+  const auto evaluate = [&](const std::string& option, const std::string& file) {
+    return std::vector<std::string>{"evaluate",    "film",       take.string(), "--target",
+                                    take.string(), "--identity", "ben",         "--performer",
+                                    "ava",         option,       file};
+  };
+  for (const char* option : {"--html", "--sheet", "--side-by-side"})
+    fails(evaluate(option, take.string()), "usage", "is the footage itself");
+  fails(evaluate("--side-by-side", (folder_ / "side.xyz").string()), "usage", ".xyz");
+  EXPECT_EQ(sha256_file(take), before);
+}
+
 TEST_F(BadInput, TruncatedVideoGivesWhatCanBeRead) {
   NEEDS_MODELS();
   const std::string whole = read_file(clip("ben-train", 0, 60));

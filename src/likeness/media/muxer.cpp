@@ -58,6 +58,11 @@ void Muxer::fail(int error, const char* doing) {
            std::string(doing) + " " + path_.string() + (said.empty() ? "" : " (" + said + ")"));
 }
 
+bool Muxer::holds(const fs::path& path, AVCodecID codec) {
+  const AVOutputFormat* format = av_guess_format(muxer_name(path), nullptr, nullptr);
+  return format && avformat_query_codec(format, codec, FF_COMPLIANCE_NORMAL) == 1;
+}
+
 bool Muxer::holds(AVCodecID codec) const {
   return avformat_query_codec(format_->oformat, codec, FF_COMPLIANCE_NORMAL) == 1;
 }

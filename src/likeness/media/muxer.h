@@ -19,6 +19,8 @@ class Muxer {
   Muxer(const Muxer&) = delete;
   Muxer& operator=(const Muxer&) = delete;
 
+  /// Whether files of this extension may hold the codec. Throws kUsage (no such container).
+  static bool holds(const std::filesystem::path& path, AVCodecID codec);
   AVFormatContext* format() { return format_; }
   bool holds(AVCodecID codec) const;
   bool wants_global_header() const;

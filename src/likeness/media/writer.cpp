@@ -42,10 +42,7 @@ class ContainerSink final : public FrameSink {
     if (options.hardware)
       if (const AVCodec* hardware = working_hardware_encoder(options, like)) codec_ = hardware;
     encoder_name = codec_->name;
-    if (!muxer_.holds(codec_->id))
-      throw Error(
-          ErrorCode::kUsage, path.extension().string() + " files cannot hold " + options.codec,
-          options.codec == "ffv1" ? "name the output .mkv" : "name the output .mov or .mkv");
+    check_output(path, options);
     setup_.frame_rate = av_rational(like.frame_rate);
     if (setup_.frame_rate.num <= 0 || setup_.frame_rate.den <= 0) setup_.frame_rate = {25, 1};
     setup_.time_base = av_rational(like.time_base);
@@ -176,6 +173,14 @@ class ContainerSink final : public FrameSink {
 };
 
 }  // namespace
+
+void check_output(const fs::path& path, const WriterOptions& options) {
+  if (options.codec == "png" || options.codec == "tiff") return;
+  if (!Muxer::holds(path, software_encoder(options)->id))
+    throw Error(ErrorCode::kUsage,
+                path.extension().string() + " files cannot hold " + options.codec,
+                options.codec == "ffv1" ? "name the output .mkv" : "name the output .mov or .mkv");
+}
 
 struct VideoWriter::Impl {
   std::unique_ptr<FrameSink> sink;

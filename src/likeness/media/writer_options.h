@@ -7,6 +7,10 @@
 
 namespace likeness::media {
 
+/// What a VideoWriter with these would refuse at its start: a container that is not known or cannot
+/// hold the codec (kUsage), an encoder that is not there (kMissing). For asking before long work.
+void check_output(const std::filesystem::path& path, const WriterOptions& options);
+
 template <typename V>
 void visit(WriterOptions& o, V&& f) {
   using enum OptionLevel;

@@ -7,6 +7,7 @@
 #include "likeness/base/error.h"
 #include "likeness/evaluate/contact_sheet.h"
 #include "likeness/faceset/faceset.h"
+#include "likeness/media/writer_options.h"
 #include "likeness/tasks/media_inputs.h"
 
 namespace likeness::tasks {
@@ -40,6 +41,9 @@ EvaluateTask::EvaluateTask(evaluate::Inputs inputs, std::string identity, std::s
       train_log_(std::move(train_log)),
       facts_(std::move(facts)) {
   validate_options(options_);
+  for (const fs::path& out : {files_.html, files_.sheet, files_.side_by_side})
+    refuse_overwriting(out, {videos_.result, videos_.target, videos_.truth, videos_.mask});
+  if (!files_.side_by_side.empty()) media::check_output(files_.side_by_side, {});
 }
 
 nlohmann::json EvaluateTask::options() const {

@@ -11,6 +11,14 @@
 namespace likeness::tasks {
 namespace fs = std::filesystem;
 
+void refuse_overwriting(const fs::path& out, const std::vector<fs::path>& read) {
+  std::error_code ec;
+  for (const fs::path& path : read)
+    if (fs::equivalent(path, out, ec))
+      throw Error(ErrorCode::kUsage, out.string() + " is the footage itself",
+                  "name another file; footage is never overwritten");
+}
+
 std::string hash_media(const fs::path& path) {
   std::error_code ec;
   if (fs::is_regular_file(path, ec)) return sha256_file(path);

@@ -6,6 +6,10 @@
 
 namespace likeness::tasks {
 
+/// Footage is never overwritten: throws kUsage when `out` is one of the files that are read.
+void refuse_overwriting(const std::filesystem::path& out,
+                        const std::vector<std::filesystem::path>& read);
+
 /// SHA-256 of a file; of a folder or pattern of images: of their names and contents. Throws
 /// kNotFound.
 std::string hash_media(const std::filesystem::path& path);

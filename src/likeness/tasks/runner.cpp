@@ -11,6 +11,7 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/tasks/consent_check.h"
+#include "likeness/tasks/media_inputs.h"
 #include "likeness/trust/keys.h"
 #include "likeness/trust/provenance.h"
 
@@ -89,7 +90,10 @@ JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs,
   const std::vector<fs::path> parts = run_chunks(task, run);
   Result result = task.join(parts, run);
   nlohmann::json outputs = nlohmann::json::array();
+  std::vector<fs::path> read;
+  for (const auto& input : inputs) read.push_back(input.path);
   for (const trust::Output& output : result.outputs) {
+    refuse_overwriting(output.path, read);  // whatever the task itself has looked at
     trust::Finished f = trust::finish(run.project, run.grant, job, inputs, output, run.watermark);
     outputs.push_back({{"kind", f.kind}, {"path", f.path.string()}, {"sha256", f.hash}});
     if (!f.manifest.empty()) outputs.back()["manifest"] = f.manifest;

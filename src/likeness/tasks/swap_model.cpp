@@ -5,7 +5,6 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
-#include "likeness/faceset/faceset.h"
 #include "likeness/tasks/analyse_media.h"
 #include "likeness/tasks/choose_tracks.h"
 #include "likeness/tasks/extract.h"
@@ -17,22 +16,7 @@ namespace likeness::tasks {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_number(const std::string& s) {
-  return !s.empty() && s.find_first_not_of("0123456789") == std::string::npos;
-}
 bool writes_folder(const media::WriterOptions& o) { return o.codec == "png" || o.codec == "tiff"; }
-
-std::optional<face::Embedding> embedding_of(const project::Project& project,
-                                            const std::string& subject) {
-  std::error_code ec;
-  const fs::path path = project.faceset_path(subject);
-  if (!fs::exists(path, ec)) return std::nullopt;
-  const auto set = faceset::Faceset::open(path);
-  if (std::none_of(set.items().begin(), set.items().end(),
-                   [](const auto& i) { return i.has_embedding; }))
-    return std::nullopt;
-  return faceset::mean_embedding(set);
-}
 
 int64_t count_frames(const fs::path& path) { return media::VideoReader(path).count_frames(); }
 
@@ -56,9 +40,8 @@ SwapTask::SwapTask(const project::Project& project, fs::path target, fs::path ou
   if (fs::is_directory(out_, ec))
     throw Error(ErrorCode::kUsage, out_.string() + " is a folder that exists",
                 "name a new file (or a new folder for png and tiff)");
-  if (fs::equivalent(target_, out_, ec))
-    throw Error(ErrorCode::kUsage, out_.string() + " is the footage itself",
-                "name another file; footage is never overwritten");
+  refuse_overwriting(out_, {target_});
+  media::check_output(out_, options_.writer);
 }
 
 nlohmann::json SwapTask::options() const {
@@ -138,7 +121,6 @@ void SwapTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
 void SwapTask::choose(const fs::path& out, Run& run) const {
   const auto row = run.project.media_by_hash(target_input().hash);
   LIKENESS_REQUIRE(row.has_value());
-  const auto tracks = run.project.tracks(row->id);
   if (run.project.count_faces(row->id) == 0)
     throw Error(ErrorCode::kNoFace, "no face was found in " + target_.string(),
                 "use footage where a face is at least 40 px wide");
@@ -146,20 +128,10 @@ void SwapTask::choose(const fs::path& out, Run& run) const {
   std::set<int> taken;
   for (const Entry& e : entries_) {
     nlohmann::json mine = nlohmann::json::array();
-    std::string why;
-    if (is_number(e.who)) {
-      const int wanted = std::atoi(e.who.c_str());
-      for (const auto& t : tracks)
-        if (t.track == wanted) mine.push_back(wanted), taken.insert(wanted);
-      why = mine.empty() ? "the clip has no such track" : "named";
-    } else {
-      const bool everybody = e.who == "*";
-      const auto reference = everybody ? std::nullopt : embedding_of(run.project, e.who);
-      const TrackChoice c = choose_tracks(tracks, reference, everybody);
-      for (size_t i = 0; i < tracks.size(); ++i)
-        if (c.keep[i] && taken.insert(tracks[i].track).second) mine.push_back(tracks[i].track);
-      why = c.why;
-    }
+    const WhoseTracks whose = tracks_of(run.project, row->id, e.who);
+    for (int track : whose.tracks)
+      if (taken.insert(track).second || whose.why == "named") mine.push_back(track);
+    const std::string& why = whose.why;
     if (mine.empty())
       throw Error(
           ErrorCode::kNoFace,
