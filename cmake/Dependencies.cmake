@@ -39,6 +39,8 @@ if(NOT C2PA_LIBRARY)
 endif()
 add_library(c2pa_c SHARED IMPORTED GLOBAL)
 set_target_properties(c2pa_c PROPERTIES IMPORTED_LOCATION ${C2PA_LIBRARY} IMPORTED_NO_SONAME TRUE)
+find_package(ZLIB REQUIRED)                            # 1.2, Zlib; the studio's page, compressed
+find_package(Boost 1.74 REQUIRED)                      # BSL-1.0; headers only: Beast, Asio
 find_package(GTest REQUIRED)                           # 1.12, BSD-3
 if(LIKENESS_TORCH)
   find_package(Torch REQUIRED)                         # 1.13 or newer, BSD-3

@@ -117,6 +117,7 @@ int run_program(int argc, char** argv) {
   add_voice_commands(session);
   add_verify_command(session);
   add_ledger_commands(session);
+  add_studio_command(session);
   add_demo_command(session);
   add_options_command(session);
   add_version_command(session);

@@ -60,6 +60,7 @@ void add_evaluate_command(Session& session);
 void add_speak_command(Session& session);
 void add_voice_commands(Session& session);
 void add_verify_command(Session& session);
+void add_studio_command(Session& session);
 void add_demo_command(Session& session);
 void add_doctor_command(Session& session);
 void add_options_command(Session& session);

@@ -46,10 +46,12 @@ void read_floats(const SQLite::Column& column, void* to, size_t count) {
   std::memcpy(to, column.getBlob(), count * sizeof(float));
 }
 
-constexpr const char* kInsertFace =
-    "INSERT OR REPLACE INTO faces (media, frame, track, manual, presence, x0, y0, x1, y1, points, "
-    "pose, quality, "
-    "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr const char* kColumns =
+    "(media, frame, track, manual, presence, x0, y0, x1, y1, points, pose, quality, embedding)";
+std::string insert_into(const char* table) {
+  return std::string("INSERT OR REPLACE INTO ") + table + " " + kColumns +
+         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+}
 
 void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f) {
   q.bind(1, media);
@@ -156,8 +158,9 @@ void Project::put_faces_in_parts(int64_t media,
                                  const std::vector<TrackRow>& tracks) {
   impl_->write([&](SQLite::Database& db) {
     std::vector<ManualFace> manual = manual_faces(db, media);
-    for (const char* sql : {"DELETE FROM faces WHERE media = ? AND manual = 0",
-                            "DELETE FROM tracks WHERE media = ?"}) {
+    for (const char* sql :
+         {"DELETE FROM faces WHERE media = ? AND manual = 0",
+          "DELETE FROM faces_before WHERE media = ?", "DELETE FROM tracks WHERE media = ?"}) {
       SQLite::Statement q(db, sql);
       q.bind(1, media);
       q.exec();
@@ -166,7 +169,7 @@ void Project::put_faces_in_parts(int64_t media,
     // A corrected face stands for the detected one at its place; it takes over the new track
     // number.
     SQLite::Statement retrack(db, "UPDATE faces SET track = ? WHERE rowid = ?");
-    SQLite::Statement insert(db, kInsertFace);
+    SQLite::Statement insert(db, insert_into("faces")), before(db, insert_into("faces_before"));
     const auto put = [&](const face::Face& f) {
       bool replaced = false;
       for (ManualFace& m : manual) {
@@ -179,11 +182,11 @@ void Project::put_faces_in_parts(int64_t media,
         retrack.exec();
         retrack.reset();
       }
-      if (replaced) return;
-      bind_face(insert, media, f);
-      insert.exec();
-      insert.reset();
-      insert.clearBindings();
+      SQLite::Statement& to = replaced ? before : insert;
+      bind_face(to, media, f);
+      to.exec();
+      to.reset();
+      to.clearBindings();
     };
     for (auto faces = next(); !faces.empty(); faces = next())
       for (const face::Face& f : faces) put(f);
@@ -255,9 +258,55 @@ void Project::correct_face(int64_t media, const face::Face& face) {
   face::Face f = face;
   f.manual = true;
   impl_->write([&](SQLite::Database& db) {
-    SQLite::Statement q(db, kInsertFace);
+    SQLite::Statement keep(db,
+                           "INSERT OR IGNORE INTO faces_before SELECT media, frame, track, manual, "
+                           "presence, x0, y0, x1, y1, points, pose, quality, embedding FROM faces "
+                           "WHERE media = ? AND frame = ? AND track = ? AND manual = 0");
+    keep.bind(1, media);
+    keep.bind(2, f.frame);
+    keep.bind(3, f.track);
+    keep.exec();
+    SQLite::Statement q(db, insert_into("faces"));
     bind_face(q, media, f);
     q.exec();
+  });
+}
+
+bool Project::revert_face(int64_t media, FrameIndex frame, int track) {
+  bool reverted = false;
+  impl_->write([&](SQLite::Database& db) {
+    const auto run = [&](const std::string& sql) {
+      SQLite::Statement q(db, sql + " WHERE media = ? AND frame = ? AND track = ?");
+      q.bind(1, media);
+      q.bind(2, frame);
+      q.bind(3, track);
+      return q.exec();
+    };
+    SQLite::Statement corrected(db,
+                                "DELETE FROM faces WHERE media = ? AND frame = ? AND track = ? AND "
+                                "manual = 1");
+    corrected.bind(1, media);
+    corrected.bind(2, frame);
+    corrected.bind(3, track);
+    reverted = corrected.exec() > 0;
+    if (!reverted) return;
+    run(std::string("INSERT OR REPLACE INTO faces ") + kColumns +
+        " SELECT media, frame, track, manual, presence, x0, y0, x1, y1, points, pose, quality, "
+        "embedding FROM faces_before");
+    run("DELETE FROM faces_before");
+  });
+  return reverted;
+}
+
+void Project::forget_track(int64_t media, int track) {
+  impl_->write([&](SQLite::Database& db) {
+    for (const char* table : {"faces", "faces_before", "tracks"}) {
+      SQLite::Statement q(db,
+                          std::string("DELETE FROM ") + table + " WHERE media = ? AND track = ?");
+      q.bind(1, media);
+      q.bind(2, track);
+      q.exec();
+    }
   });
 }
 

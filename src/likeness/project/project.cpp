@@ -52,7 +52,8 @@ std::unique_ptr<SQLite::Database> open_database(const fs::path& folder, bool cre
     db->exec("PRAGMA trusted_schema = OFF");
     detail::migrate(*db, path);
     // Touches every table, so that a damaged file is told here and not in the middle of a job.
-    for (const char* table : {"subjects", "media", "tracks", "faces", "jobs", "settings"})
+    for (const char* table :
+         {"subjects", "media", "tracks", "faces", "jobs", "settings", "queue", "faces_before"})
       db->exec(std::string("SELECT * FROM ") + table + " LIMIT 1");
   });
   return db;

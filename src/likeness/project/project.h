@@ -58,6 +58,13 @@ struct JobRow {
   nlohmann::json options, result;
 };
 
+/// A job that waits to be run, or was; `jobs` decides what is in the entry.
+struct QueueRow {
+  int64_t id = 0, position = 0;  ///< lowest position first
+  std::string state;
+  nlohmann::json entry = nlohmann::json::object();
+};
+
 /// Something that was deleted and can be brought back.
 struct TrashEntry {
   std::string id;          ///< name of its folder in trash/
@@ -103,12 +110,22 @@ class Project {
   std::vector<TrackRow> tracks(int64_t media) const;
   void name_track(int64_t media, int track, const std::string& subject);
   int64_t count_faces(int64_t media) const;
-  /// Manual correction: stored with manual = true.
+  /// Manual correction: stored with manual = true. What was detected there is kept for revert_face.
   void correct_face(int64_t media, const face::Face& face);
+  /// The detected face instead of the corrected one, or none where none was detected. Gives whether
+  /// there was a correction.
+  bool revert_face(int64_t media, FrameIndex frame, int track);
+  /// All faces of a track, corrected ones too.
+  void forget_track(int64_t media, int track);
 
   int64_t begin_job(const std::string& task, const nlohmann::json& options);
   void end_job(int64_t id, const std::string& state, const nlohmann::json& result);
   std::vector<JobRow> jobs() const;
+  std::vector<QueueRow> queue() const;  ///< by position
+  /// At the end; gives the id.
+  int64_t add_to_queue(const std::string& state, const nlohmann::json& entry);
+  void update_queue(const QueueRow& row);
+  void remove_from_queue(int64_t id);
   nlohmann::json setting(const std::string& key) const;  ///< null when absent
   void set_setting(const std::string& key, const nlohmann::json& value);
 

@@ -34,6 +34,17 @@ CREATE TABLE jobs (
   options TEXT NOT NULL, result TEXT NOT NULL);
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 )",
+    // 2: jobs that wait or were queued (entry is JSON); what a face was before it was corrected
+    R"(
+CREATE TABLE queue (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, position INTEGER NOT NULL, state TEXT NOT NULL,
+  entry TEXT NOT NULL);
+CREATE TABLE faces_before (
+  media INTEGER NOT NULL REFERENCES media(id) ON DELETE CASCADE, frame INTEGER NOT NULL,
+  track INTEGER NOT NULL, manual INTEGER NOT NULL, presence REAL NOT NULL, x0 REAL NOT NULL,
+  y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL, points BLOB NOT NULL, pose BLOB NOT NULL,
+  quality BLOB NOT NULL, embedding BLOB, PRIMARY KEY (media, frame, track));
+)",
 };
 constexpr int kVersion = static_cast<int>(std::size(kMigrations));
 

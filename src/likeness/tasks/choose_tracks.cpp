@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "likeness/face/video_analysis.h"
+#include "likeness/faceset/faceset.h"
 
 namespace likeness::tasks {
 namespace {
@@ -92,6 +93,67 @@ TrackChoice choose_tracks(const std::vector<project::TrackRow>& tracks,
     choice.keep.push_back(p >= 0 ? people[static_cast<size_t>(p)].chosen : everyone);
   for (size_t i : order) choice.people.push_back(people[i]);
   return choice;
+}
+
+TrackChoice choose_for_subject(const std::vector<project::TrackRow>& tracks,
+                               const std::string& subject,
+                               const std::optional<face::Embedding>& reference, bool everybody) {
+  const auto named = [&](const project::TrackRow& t) {
+    return !subject.empty() && t.subject == subject;
+  };
+  if (everybody || std::none_of(tracks.begin(), tracks.end(), named))
+    return choose_tracks(tracks, reference, everybody);
+  face::Embedding mean{};
+  float weight = 0;
+  for (const auto& t : tracks) {
+    if (!named(t) || !has_embedding(t)) continue;
+    const auto w = static_cast<float>(frames_of(t));
+    weight += w;
+    for (size_t k = 0; k < mean.size(); ++k) mean[k] += w * t.embedding[k];
+  }
+  for (float& v : mean) v /= std::max(1.0f, weight);
+  TrackChoice choice =
+      choose_tracks(tracks, weight > 0 ? std::optional(mean) : std::nullopt, false);
+  for (size_t i = 0; i < tracks.size(); ++i) {
+    const auto& t = tracks[i];
+    choice.keep[i] = named(t) || (t.subject.empty() && weight > 0 && has_embedding(t) &&
+                                  face::embedding_distance(t.embedding, mean) < kSamePerson);
+  }
+  choice.why = "its tracks are named";
+  return choice;
+}
+
+namespace {
+std::optional<face::Embedding> embedding_of(const project::Project& project,
+                                            const std::string& subject) {
+  std::error_code ec;
+  const auto path = project.faceset_path(subject);
+  if (!std::filesystem::exists(path, ec)) return std::nullopt;
+  const auto set = faceset::Faceset::open(path);
+  if (std::none_of(set.items().begin(), set.items().end(),
+                   [](const auto& i) { return i.has_embedding; }))
+    return std::nullopt;
+  return faceset::mean_embedding(set);
+}
+}  // namespace
+
+WhoseTracks tracks_of(const project::Project& project, int64_t media, const std::string& who) {
+  const auto tracks = project.tracks(media);
+  WhoseTracks out;
+  if (!who.empty() && who.find_first_not_of("0123456789") == std::string::npos) {
+    const int wanted = std::atoi(who.c_str());
+    for (const auto& t : tracks)
+      if (t.track == wanted) out.tracks.push_back(wanted);
+    out.why = out.tracks.empty() ? "the clip has no such track" : "named";
+    return out;
+  }
+  const bool everybody = who == "*";
+  const TrackChoice c = choose_for_subject(
+      tracks, who, everybody ? std::nullopt : embedding_of(project, who), everybody);
+  for (size_t i = 0; i < tracks.size(); ++i)
+    if (c.keep[i]) out.tracks.push_back(tracks[i].track);
+  out.why = c.why;
+  return out;
 }
 
 }  // namespace likeness::tasks

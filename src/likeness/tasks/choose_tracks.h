@@ -32,4 +32,19 @@ bool has_embedding(const project::TrackRow& track);
 TrackChoice choose_tracks(const std::vector<project::TrackRow>& tracks,
                           const std::optional<face::Embedding>& reference, bool everybody);
 
+/// The same for a subject. Tracks that carry its name (given by a person, or by extract) decide:
+/// they are kept, and of those without a name the ones that look like them. Without any,
+/// choose_tracks().
+TrackChoice choose_for_subject(const std::vector<project::TrackRow>& tracks,
+                               const std::string& subject,
+                               const std::optional<face::Embedding>& reference, bool everybody);
+
+/// Tracks of a clip that a model is laid on. `who`: a subject, a track number, or "*" for
+/// everybody. Empty with a reason in `why` when there is none.
+struct WhoseTracks {
+  std::vector<int> tracks;
+  std::string why;
+};
+WhoseTracks tracks_of(const project::Project& project, int64_t media, const std::string& who);
+
 }  // namespace likeness::tasks

@@ -120,6 +120,7 @@ int64_t forget_faces(project::Project& project, const std::string& subject) {
         faces.push_back(std::move(f));
     }
     std::erase_if(tracks, [&](const auto& t) { return mine.count(t.track) > 0; });
+    for (int t : mine) project.forget_track(m.id, t);  // those corrected by hand too
     project.put_faces(m.id, faces, tracks);
     auto row = m;
     row.analysis.clear();  // the clip must be analysed again before it can be used

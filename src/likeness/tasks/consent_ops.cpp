@@ -297,4 +297,36 @@ json consent_record(project::Project& project, const std::string& subject, const
   return seal_and_store(project, subject, request, record, secret, key, evidence);
 }
 
+json consent_pending(const project::Project& project) {
+  const auto ledger = trust::Ledger(trust::ledger_path(project)).read();
+  const std::string now = project::now_utc();
+  json out = json::array();
+  std::error_code ec;
+  for (auto e = ledger.rbegin(); e != ledger.rend(); ++e) {
+    if (e->type != "consent-requested") continue;
+    const std::string id = e->body.value("request", "");
+    const fs::path path = trust::request_path(project, id);
+    if (!fs::exists(path, ec)) continue;
+    try {
+      const json file = trust::parse_json(read_file(path), path.string());
+      const json& record = file.at("record");
+      const std::string basis = record.at("credentialSubject").at("basis");
+      json j = {{"request", id},
+                {"subject", e->body.value("subject", "")},
+                {"basis", basis},
+                {"expires_at", file.at("expiresAt")},
+                {"expired", now > file.at("expiresAt").get<std::string>()}};
+      if (basis == "statement") {
+        j["phrase"] = file.at("phrase");
+        j["script"] = script_of(record, file.at("private").value("name", ""), file.at("phrase"));
+      }
+      out.push_back(std::move(j));
+    } catch (const std::exception& error) {
+      out.push_back(
+          {{"request", id}, {"subject", e->body.value("subject", "")}, {"error", error.what()}});
+    }
+  }
+  return out;
+}
+
 }  // namespace likeness::tasks

@@ -22,6 +22,10 @@ nlohmann::json consent_request(project::Project& project, const std::string& sub
                                const trust::ConsentTerms& terms, int phrase_minutes,
                                const std::filesystem::path& person_key = {});
 
+/// Requests that wait for their evidence, newest first: [{request, subject, basis, phrase, script,
+/// expires_at, expired}]; phrase and script only of a statement.
+nlohmann::json consent_pending(const project::Project& project);
+
 struct RecordOptions {
   std::string request;   ///< id; empty = the newest of this subject
   std::string reviewer;  ///< who confirms the words, or read the document

@@ -124,7 +124,7 @@ void ExtractTask::decide(const fs::path& out, Run& run) {
   if (set && std::any_of(set->items().begin(), set->items().end(),
                          [](const auto& i) { return i.has_embedding; }))
     reference = faceset::mean_embedding(*set);
-  const TrackChoice choice = choose_tracks(tracks, reference, options_.all_people);
+  const TrackChoice choice = choose_for_subject(tracks, subject_, reference, options_.all_people);
   nlohmann::json people = nlohmann::json::array(), keep = nlohmann::json::array();
   for (const auto& p : choice.people) {
     nlohmann::json j = {{"faces", p.faces}, {"tracks", p.tracks}, {"chosen", p.chosen}};

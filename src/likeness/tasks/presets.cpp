@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "likeness/cli/presets.h"
+#include "likeness/tasks/presets.h"
 
 #include "likeness/base/options.h"
 
-namespace likeness::cli {
+namespace likeness::tasks {
 
 nlohmann::json load_preset(const std::string& name) {
   std::string known;
@@ -16,4 +16,4 @@ nlohmann::json load_preset(const std::string& name) {
               "one of " + known + ", or a .toml file");
 }
 
-}  // namespace likeness::cli
+}  // namespace likeness::tasks

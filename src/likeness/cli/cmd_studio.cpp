@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// `likeness studio`: the program in a browser.
+#include <cstdio>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "likeness/cli/session.h"
+#include "likeness/jobs/catalogue.h"
+#include "likeness/server/server.h"
+#include "likeness/tasks/doctor.h"
+#include "likeness/tasks/swap_preview.h"
+#include "likeness/trust/keys.h"
+
+extern char** environ;
+
+namespace likeness::cli {
+namespace fs = std::filesystem;
+namespace {
+
+fs::path studio_home() {
+  if (const char* home = std::getenv("LIKENESS_STUDIO_HOME")) return home;
+  const char* user = std::getenv("HOME");
+  return fs::path(user ? user : ".") / "Likeness";
+}
+
+/// Where there is a screen. The address goes to a child's arguments, which this user's other
+/// programs can read; the token in it is good for this user only.
+void open_browser(const std::string& url) {
+  if (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY")) return;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (int fd : {1, 2}) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
+  std::string program = "xdg-open", address = url;
+  char* argv[] = {program.data(), address.data(), nullptr};
+  pid_t child = 0;
+  if (::posix_spawnp(&child, "xdg-open", &actions, nullptr, argv, environ) != 0)
+    log_info("no browser could be opened; open the address yourself");
+  posix_spawn_file_actions_destroy(&actions);
+}
+
+server::AppParts parts_of_app() {
+  auto previews = std::make_shared<tasks::SwapPreviews>();
+  server::AppParts parts;
+  parts.version = tasks::program_version();
+  parts.home = studio_home();
+  parts.settings = trust::private_folder("") / "studio.json";
+  parts.tasks = jobs::task_catalogue();
+  parts.make_work = jobs::make_work;
+  parts.command_line = jobs::command_line;
+  parts.doctor = tasks::doctor;
+  parts.forget_models = [previews] { previews->forget(); };
+  parts.preview = [previews](const server::PreviewRequest& r, server::FrameStore& frames) {
+    const tasks::SwapPreview p = previews->render(
+        {.project = r.project,
+         .media = r.media,
+         .frame = r.frame,
+         .model = r.model,
+         .map = r.map,
+         .options = r.options,
+         .width = r.width},
+        [&](const fs::path& clip, FrameIndex index) { return frames.frame(clip, index); });
+    return server::PreviewAnswer{p.jpeg, p.why, p.faces};
+  };
+  return parts;
+}
+
+/// What the library says goes to stderr as always, and to the log of the job it is about.
+void forward_log(server::App& app) {
+  set_log_sink([&app](LogLevel level, const std::string& text) {
+    static constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
+    if (level == LogLevel::kDebug) return;
+    if (level != LogLevel::kInfo)
+      std::fprintf(stderr, "%s: %s\n", kNames[static_cast<int>(level)], text.c_str());
+    app.queue().on_log(level, text);
+  });
+}
+
+struct Args {
+  std::string project;
+  int port = 0;
+  bool no_browser = false;
+};
+
+int run_studio(Session& s, const Args& a) {
+  server::App app(parts_of_app());
+  forward_log(app);
+  const fs::path state = trust::private_folder("");
+  server::Server server(app, {.port = a.port,
+                              .sessions = state / "studio-sessions.json",
+                              .last_port = state / "studio-port"});
+  if (!a.project.empty()) server.set_project(app.open(a.project).id);
+  s.print({{"url", server.url()},
+           {"port", server.port()},
+           {"token", server.token()},
+           {"pid", ::getpid()}},
+          server.url() + "\n");
+  if (!s.json()) std::fprintf(stderr, "the studio is running; Ctrl-C saves and ends it\n");
+  if (!a.no_browser) open_browser(server.url());
+  server.run([&s] { return s.cancel().requested(); });
+  app.request_stop();
+  app.close();
+  set_log_sink({});
+  return 0;
+}
+
+}  // namespace
+
+void add_studio_command(Session& s) {
+  auto* c = s.command(&s.app(), "studio", "everything in a browser, on this machine",
+                      {"likeness studio", "likeness studio film --no-browser --json"});
+  auto a = std::make_shared<Args>();
+  c->add_option("project", a->project, "project folder to show first");
+  c->add_option("--port", a->port, "port on 127.0.0.1 [default: the one used last, or a free one]")
+      ->check(CLI::Range(0, 65535));
+  c->add_flag("--no-browser", a->no_browser, "only print the address");
+  s.on_run(c, [&s, a] { return run_studio(s, *a); });
+}
+
+}  // namespace likeness::cli

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Consents: what there is, asking, recording and withdrawing.
+#include "likeness/base/atomic_file.h"
+#include "likeness/server/app.h"
+#include "likeness/tasks/consent_ops.h"
+
+namespace likeness::server {
+namespace fs = std::filesystem;
+using nlohmann::json;
+namespace {
+
+Response request(App& app, const Request& r) {
+  const auto p = app.project(r);
+  json given = r.json().value("terms", json::object());
+  int minutes = tasks::kDefaultPhraseMinutes;
+  if (given.is_object() && given.contains("phrase_minutes")) {
+    minutes = given["phrase_minutes"];
+    given.erase("phrase_minutes");
+  }
+  trust::ConsentTerms terms;
+  options_from_json(terms, given);
+  const json out = tasks::consent_request(*p, r.param("subject"), terms, minutes);
+  app.changed(r.param("project"), "consents");
+  return Response::json(out, 201);
+}
+
+/// The whole upload goes to work/evidence: it never becomes a clip of the project.
+std::string take_evidence(App& app, const Request& r, const project::Project& p,
+                          const std::string& upload) {
+  const fs::path file = app.uploads().finish(r.param("project"), upload);
+  const fs::path folder = p.folder() / "work" / "evidence" / upload;
+  std::error_code ec;
+  fs::create_directories(folder, ec);
+  fs::rename(file, folder / file.filename(), ec);
+  app.uploads().drop(r.param("project"), upload);
+  if (ec) throw_errno(ec.value(), "cannot keep the evidence");
+  return "work/evidence/" + upload + "/" + file.filename().string();
+}
+
+Response record(App& app, const Request& r) {
+  const auto p = app.project(r);
+  const json body = r.json();
+  p->subject(r.param("subject"));
+  json arguments = {{"subject", r.param("subject")}};
+  for (const char* name : {"request", "reviewer", "words_confirmed"})
+    if (body.contains(name) && !body[name].is_null()) arguments[name] = body[name];
+  if (const std::string upload = body.value("upload", ""); !upload.empty()) {
+    if (!is_id(upload)) throw HttpError{400, "bad_request", "that is no upload", "begin one"};
+    arguments["evidence"] = take_evidence(app, r, *p, upload);
+  }
+  return Response::json(
+      app.queue().add(r.param("project"), "consent-record", arguments, json::object()), 201);
+}
+
+}  // namespace
+
+void add_consent_routes(Router& router, App& app) {
+  const std::string base = "/v1/projects/{project}/consents";
+  auto& list = router.add("GET", base, "every subject's consent, with the request that waits",
+                          [&app](const Request& r) {
+                            const auto p = app.project(r);
+                            json rows = tasks::consent_show(*p, "");
+                            const json pending = tasks::consent_pending(*p);
+                            for (json& row : rows) {
+                              row["pending"] = nullptr;
+                              for (const json& one : pending)  // newest first
+                                if (row["pending"].is_null() && one["subject"] == row["subject"])
+                                  row["pending"] = one;
+                            }
+                            return Response::json(rows);
+                          });
+  list.lane = Lane::kSlow;
+  auto& ask =
+      router.add("POST", base + "/{subject}/request", "fix the terms and make the words to be read",
+                 [&app](const Request& r) { return request(app, r); });
+  ask.body = object_schema({"terms: object as /v1/tasks describes under 'consent'"});
+  ask.lane = Lane::kSlow;
+  auto& take = router.add("POST", base + "/{subject}/record",
+                          "check the evidence and sign the record: a job",
+                          [&app](const Request& r) { return record(app, r); });
+  take.body = object_schema({"upload?: string all bytes sent, 'done' not called",
+                             "request?: string its id; the newest when left out",
+                             "reviewer?: string who listened or read",
+                             "words_confirmed?: boolean exactly the words were heard"});
+  auto& revoke =
+      router.add("POST", base + "/{subject}/revoke",
+                 "withdraw it: destroys the key, cannot be undone", [&app](const Request& r) {
+                   const auto p = app.project(r);
+                   tasks::RevokeOptions options;
+                   options.reason = r.json().at("reason");
+                   app.parts().forget_models();
+                   const json out = tasks::consent_revoke(*p, r.param("subject"), options);
+                   app.parts().forget_models();
+                   app.frames().clear();
+                   for (const char* what : {"consents", "facesets", "models", "faces", "subjects"})
+                     app.changed(r.param("project"), what);
+                   return Response::json(out);
+                 });
+  revoke.body = object_schema({"reason: string for the statement"});
+  revoke.lane = Lane::kSlow;
+  auto& verify = router.add(
+      "GET", base + "/{subject}/verify", "every rule, and whether it holds",
+      [&app](const Request& r) {
+        return Response::json(tasks::consent_verify(*app.project(r), r.param("subject")));
+      });
+  verify.lane = Lane::kSlow;
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may ask: only pages of this server, with its cookie, from this machine.
+//
+// - Host must be one of ours (a foreign name that resolves to 127.0.0.1 is refused).
+// - Origin, where sent, must be ours; on every method and on the WebSocket.
+// - The token of the address is exchanged for an HttpOnly SameSite=Strict cookie; its hash is kept
+//   in home_folder()/studio-sessions.json, so that an open page goes on after a restart.
+// - Every method but GET and HEAD also needs the session's CSRF token in a header.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "likeness/server/http.h"
+
+namespace likeness::server {
+
+class Gatekeeper {
+ public:
+  /// `store`: file of the sessions; empty = they end with the program.
+  Gatekeeper(int port, std::filesystem::path store);
+  const std::string& token() const { return token_; }
+
+  /// HttpError 421 (foreign Host), 403 (foreign Origin or a cross-site fetch).
+  void check_source(const Request& request) const;
+  /// HttpError 401 (no session), 403 (no or wrong CSRF token where one is needed).
+  void check_session(const Request& request) const;
+  std::optional<std::string> csrf_of(const Request& request) const;  ///< nothing without a session
+
+  struct Login {
+    std::string set_cookie, csrf;
+  };
+  /// HttpError 401 when the token is wrong.
+  Login login(const std::string& token);
+
+ private:
+  std::optional<std::string> session_of(const Request& request) const;
+  void save_locked() const;
+
+  std::string token_, cookie_name_;
+  std::set<std::string> hosts_, origins_;
+  std::filesystem::path store_;
+  mutable std::mutex mutex_;
+  std::map<std::string, int64_t> sessions_;  ///< SHA-256 of the cookie -> seconds it was made
+};
+
+/// Value of a cookie in a Cookie header; nothing when absent.
+std::optional<std::string> cookie_value(std::string_view header, std::string_view name);
+/// Takes the same time wherever the texts differ.
+bool same_secret(std::string_view a, std::string_view b);
+/// Content-Security-Policy and the other headers of every answer.
+const std::vector<std::pair<std::string, std::string>>& security_headers();
+
+}  // namespace likeness::server

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lies in a model's folder besides its weights: log, previews, checkpoints; and the way back.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "likeness/project/project.h"
+
+namespace likeness::tasks {
+
+/// Names of all folders in models/, finished or not.
+std::vector<std::string> model_folders(const project::Project& project);
+/// {name, identity, performer, step, elapsed_s, state, held_out, preview, bytes, sealed, exported}.
+/// state: new (nothing saved yet), partial (a checkpoint but no weights), ready. Throws kNotFound.
+nlohmann::json model_overview(const project::Project& project, const std::string& model);
+
+struct HistoryEntry {
+  int64_t step = 0;
+  std::filesystem::path path;
+  std::string at;  ///< UTC
+};
+std::vector<HistoryEntry> model_previews(const project::Project& project, const std::string& model);
+std::vector<HistoryEntry> model_checkpoints(const project::Project& project,
+                                            const std::string& model);  ///< oldest first
+/// Rows of log.jsonl from `from_step` on, at most `most`, thinned evenly; held-out rows are all
+/// kept.
+nlohmann::json model_log(const project::Project& project, const std::string& model,
+                         int64_t from_step, size_t most);
+
+/// Moves the checkpoints after `step` to the trash, so that training goes on from there. Gives
+/// {step, trash: [ids], options: of the train task whose export then fits the checkpoint}. Throws
+/// kNotFound (no such checkpoint; the model was trained before options were kept), kIo (it is being
+/// trained).
+nlohmann::json restore_checkpoint(project::Project& project, const std::string& model,
+                                  int64_t step);
+
+}  // namespace likeness::tasks

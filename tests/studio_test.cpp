@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real `likeness studio` on loopback: who may ask, what bad clients get, and that work
+// survives.
+#include <chrono>
+#include <thread>
+
+#include "studio_client.h"
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/media/video.h"
+
+namespace likeness::tests {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+using Headers = std::map<std::string, std::string>;
+
+class StudioTest : public ProgramTest {
+ protected:
+  void start(std::vector<std::string> args = {"film"}) {
+    if (!fs::exists(folder_ / "film")) ok({"project", "new", "film"});
+    studio = std::make_unique<Studio>(folder_, args);
+    ASSERT_TRUE(studio->running());
+    studio->login();
+  }
+  void TearDown() override {
+    studio.reset();
+    ProgramTest::TearDown();
+  }
+  std::string base() const { return "/v1/projects/" + studio->project; }
+  std::string own_origin() const { return "http://127.0.0.1:" + std::to_string(studio->port); }
+  /// The server still answers, and nobody crashed it.
+  void is_well() { EXPECT_EQ(studio->get(base()).status, 200); }
+  json job(int64_t id) {
+    for (const auto& j : studio->ok("GET", base() + "/jobs"))
+      if (j["id"] == id) return j;
+    return nullptr;
+  }
+  void wait_for(int64_t id, const std::function<bool(const json&)>& enough) {
+    for (int i = 0; i < 2400; ++i) {
+      const json j = job(id);
+      if (enough(j)) return;
+      if (j["state"] == "failed") break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    FAIL() << job(id);
+  }
+  std::unique_ptr<Studio> studio;
+};
+
+void expect_error(const Answer& a, int status) {
+  EXPECT_EQ(a.status, status) << a.body;
+  const json j = a.json();
+  ASSERT_TRUE(j.is_object() && j.contains("error")) << a.body;
+  for (const char* field : {"code", "what", "hint"})
+    EXPECT_FALSE(j["error"].value(field, "").empty()) << field << " " << a.body;
+}
+
+TEST_F(StudioTest, OnlyItsOwnPageMayAsk) {
+  start();
+  const std::string list = "/v1/projects";
+  EXPECT_EQ(studio->get(list).status, 200);
+  expect_error(studio->get(list, {{"Host", "evil.example"}}), 421);
+  expect_error(studio->get("/", {{"Host", "evil.example:" + std::to_string(studio->port)}}), 421);
+  expect_error(studio->get(list, {{"Host", "127.0.0.1:1"}}), 421);
+  expect_error(studio->get(list, {{"Origin", "http://evil.example"}}), 403);
+  expect_error(studio->get(list, {{"Sec-Fetch-Site", "cross-site"}}), 403);
+  expect_error(studio->get(list, {{"Cookie", ""}}), 401);
+  expect_error(studio->get(list, {{"Cookie", studio->cookie + "x"}}), 401);
+  const std::string body = R"({"name":"x"})";
+  expect_error(studio->send("POST", list, body, {{"X-Likeness-CSRF", ""}}), 403);
+  expect_error(studio->send("POST", list, body, {{"X-Likeness-CSRF", "wrong"}}), 403);
+  expect_error(studio->send("POST", list, body, {{"Origin", "null"}}), 403);
+  EXPECT_EQ(studio->send("POST", list, body, {{"Origin", own_origin()}}).status, 201);
+  expect_error(studio->send("POST", "/v1/session", R"({"token":"guess"})"), 401);
+  expect_error(studio->send("POST", "/v1/session", "{}"), 422);
+  const Answer page = studio->get("/swap/anything", {{"Cookie", ""}});
+  EXPECT_EQ(page.status, 200);
+  EXPECT_NE(page.headers.at("content-security-policy").find("default-src 'self'"),
+            std::string::npos);
+  EXPECT_EQ(page.headers.at("x-content-type-options"), "nosniff");
+  EXPECT_EQ(page.headers.count("access-control-allow-origin"), 0u);
+  is_well();
+}
+
+TEST_F(StudioTest, PathsAreNeverIds) {
+  start();
+  write_file_atomic(folder_ / "secret.txt", "secret");
+  for (const char* path :
+       {"/../secret.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/assets/../../secret.txt",
+        "/v1/projects/..%2f..%2ffilm", "/v1/projects/../film"})
+    expect_error(studio->get(path), 400);
+  for (const char* id : {"..%2f..%2fsecret.txt", "..", "%2e%2e", ".hidden", "a%2fb", "a%00b"}) {
+    for (const std::string what : {"/media/", "/models/", "/outputs/", "/facesets/", "/jobs/"}) {
+      const Answer a = studio->get(base() + what + id + "/file");
+      EXPECT_TRUE(a.status == 400 || a.status == 404) << what << id << " " << a.status;
+      EXPECT_EQ(a.body.find("secret\n"), std::string::npos);
+    }
+    const Answer restored = studio->send("POST", base() + "/trash/" + std::string(id) + "/restore");
+    EXPECT_TRUE(restored.status == 400 || restored.status == 404) << id;
+  }
+  expect_error(studio->send("POST", "/v1/projects", R"({"name":"../evil"})"), 400);
+  EXPECT_FALSE(fs::exists(folder_ / "evil"));
+  expect_error(studio->send("POST", "/v1/projects/open", R"({"path":"film"})"), 400);
+  expect_error(studio->send("POST", "/v1/projects/open", R"({"path":"/etc"})"), 404);
+  const json begun =
+      studio->ok("POST", base() + "/uploads", {{"name", "../../../evil.mp4"}, {"size", 4}});
+  const std::string upload = base() + "/uploads/" + begun["upload"].get<std::string>();
+  EXPECT_EQ(studio->send("PUT", upload + "?offset=0", "text").status, 200);
+  expect_error(studio->send("POST", upload + "/done", "{}"), 422);  // text is no video
+  for (const auto& f : fs::recursive_directory_iterator(folder_))
+    EXPECT_EQ(f.path().filename().string().find("evil"), std::string::npos) << f.path();
+  is_well();
+}
+
+TEST_F(StudioTest, BadUploadsSayWhyAndLeaveNothing) {
+  start();
+  const std::string uploads = base() + "/uploads";
+  expect_error(studio->send("POST", uploads, R"({"name":"empty.mp4","size":0})"), 422);
+  expect_error(studio->send("POST", uploads, R"({"name":"huge.mp4","size":1000000000000000000})"),
+               507);
+  expect_error(studio->send("POST", uploads, R"({"name":"a.mp4","size":"big"})"), 422);
+  const json begun = studio->ok("POST", uploads, {{"name", "a.mp4"}, {"size", 10}});
+  const std::string upload = uploads + "/" + begun["upload"].get<std::string>();
+  expect_error(studio->send("PUT", upload + "?offset=0", std::string(11, 'x')), 400);
+  expect_error(studio->send("PUT", upload + "?offset=-1", "x"), 400);
+  expect_error(studio->send("POST", upload + "/done", "{}"), 400);  // not all there
+  EXPECT_EQ(studio->send("DELETE", upload).status, 200);
+  // A body larger than any piece is refused from its header alone.
+  const Answer big =
+      studio->send("PUT", upload + "?offset=0", "x", {{"Content-Length", "999999999"}});
+  expect_error(big, 413);
+  expect_error(studio->send("POST", uploads, std::string(2 << 20, ' ')), 413);
+  std::string chunked =
+      studio->text("POST", uploads, "", {{"Transfer-Encoding", "chunked"}, {"Content-Length", ""}});
+  Wire wire(studio->port);
+  wire.send(chunked);
+  for (int i = 0; i < 40; ++i)
+    if (!wire.send("10000\r\n" + std::string(0x10000, ' ') + "\r\n")) break;
+  EXPECT_EQ(wire.read_answer().status, 413);
+  EXPECT_EQ(studio->ok("GET", base() + "/media").size(), 0u);
+  EXPECT_TRUE(fs::is_empty(folder_ / "film/media"));
+  EXPECT_TRUE(!fs::exists(folder_ / "film/work/uploads") ||
+              fs::is_empty(folder_ / "film/work/uploads"));
+  is_well();
+}
+
+TEST_F(StudioTest, SlowAndBrokenClientsAreDroppedWhileOthersAreServed) {
+  start();
+  Wire silent(studio->port, 30), drip(studio->port, 30);
+  drip.send("GET /v1/proj");
+  std::atomic<bool> stop{false};
+  std::thread dripping([&] {  // a byte now and then keeps no connection alive
+    while (!stop && drip.send("e")) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  });
+  for (int i = 0; i < 20; ++i) is_well();
+  EXPECT_TRUE(silent.is_closed_by_server());
+  stop = true;
+  dripping.join();
+  EXPECT_TRUE(drip.is_closed_by_server());
+  for (const std::string& garbage :
+       {std::string("\x16\x03\x01\x02\x00\x01\x00", 7), std::string("GET\r\n\r\n"),
+        std::string("GET / HTTP/9.9\r\nHost: x\r\n\r\n"), std::string(200000, 'A'),
+        std::string("POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\n") + std::string(30000, 'h') + ": 1\r\n\r\n",
+        std::string("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+        std::string("\0\0\0\0\r\n\r\n", 8)}) {
+    Wire wire(studio->port);
+    wire.send(garbage);
+    const Answer a = wire.read_answer();
+    EXPECT_TRUE(a.status == 0 || a.status >= 400) << a.status;
+    EXPECT_TRUE(wire.is_closed_by_server() || a.status == 421);
+  }
+  is_well();
+}
+
+std::string handshake(const Studio& s, const std::string& path, Headers headers) {
+  headers["Upgrade"] = "websocket";
+  headers["Connection"] = "Upgrade";
+  headers["Sec-WebSocket-Version"] = "13";
+  headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==";
+  return s.text("GET", path, "", headers);
+}
+/// The text of the next frame; pings and others are passed over.
+json next_event(Wire& wire) {
+  for (;;) {
+    const std::string head = wire.read_exactly(2);
+    if (head.size() < 2) return nullptr;
+    size_t length = static_cast<unsigned char>(head[1]) & 0x7f;
+    if (length >= 126) {
+      const std::string more = wire.read_exactly(length == 126 ? 2 : 8);
+      length = 0;
+      for (unsigned char c : more) length = length << 8 | c;
+    }
+    const std::string text = wire.read_exactly(length);
+    if ((head[0] & 0x0f) == 1) return json::parse(text, nullptr, false);
+  }
+}
+
+TEST_F(StudioTest, EventsResumeAndMalformedFramesEndOnlyTheirOwnStream) {
+  start();
+  for (const Headers& bad : {Headers{{"Origin", "http://evil.example"}}, Headers{{"Cookie", ""}},
+                             Headers{{"Host", "evil.example"}}}) {
+    Wire wire(studio->port);
+    wire.send(handshake(*studio, "/v1/events", bad));
+    EXPECT_GE(wire.read_answer().status, 400);
+  }
+  Wire first(studio->port);
+  first.send(handshake(*studio, "/v1/events", {{"Origin", own_origin()}}));
+  ASSERT_EQ(first.read_answer().status, 101);
+  const json hello = next_event(first);
+  EXPECT_EQ(hello["type"], "hello");
+  studio->ok("POST", base() + "/subjects", {{"name", "ben"}, {"kind", "synthetic"}});
+  const json event = next_event(first);
+  EXPECT_EQ(event["type"], "project");
+  EXPECT_EQ(event["what"], "subjects");
+  EXPECT_EQ(event["project"], studio->project);
+  const std::string boot = hello["boot"];
+  const auto resumed = [&](const std::string& query) {
+    Wire wire(studio->port);
+    wire.send(handshake(*studio, "/v1/events?" + query, {}));
+    EXPECT_EQ(wire.read_answer().status, 101);
+    next_event(wire);
+    return next_event(wire);
+  };
+  const auto before = std::to_string(event["seq"].get<int64_t>() - 1);
+  if (before != "0") {
+    EXPECT_EQ(resumed("from=" + before + "&boot=" + boot), event);
+  }
+  EXPECT_EQ(resumed("from=" + before + "&boot=other")["type"], "reset");
+  EXPECT_EQ(resumed("from=999999")["type"], "reset");
+  EXPECT_EQ(resumed("from=nonsense")["type"], "reset");
+  for (const std::string& frame :
+       {std::string("\x81\x05hello"),                                         // not masked
+        std::string("\xf1\x80\0\0\0\0", 6),                                   // reserved bits
+        std::string("\x83\x80\0\0\0\0", 6),                                   // unknown opcode
+        std::string("\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 14),  // enormous
+        std::string("\x89\xfe\xff\xff\0\0\0\0", 8),                           // a ping too long
+        std::string("\x81\x81\0\0\0\0\xff", 7),                               // not UTF-8
+        std::string(5000, '\xff')}) {
+    Wire wire(studio->port);
+    wire.send(handshake(*studio, "/v1/events", {}));
+    ASSERT_EQ(wire.read_answer().status, 101);
+    wire.send(frame);
+    EXPECT_TRUE(wire.is_closed_by_server());
+  }
+  studio->ok("POST", base() + "/subjects", {{"name", "ava"}, {"kind", "synthetic"}});
+  EXPECT_EQ(next_event(first)["what"], "subjects");
+}
+
+TEST_F(StudioTest, AClipIsUploadedScrubbedAndPlayed) {
+  start();
+  const json row = studio->upload(studio->project, clip("ben-train", 0, 30));
+  EXPECT_EQ(row["frames"], 30);
+  EXPECT_EQ(row["width"], 384);
+  EXPECT_EQ(row["playable"], true);
+  EXPECT_EQ(row["audio"], true);
+  const std::string clip_base = base() + "/media/" + row["id"].dump();
+  const auto picture = [&](int n) {
+    const Answer a = studio->get(clip_base + "/frame/" + std::to_string(n) + "?format=png");
+    EXPECT_EQ(a.status, 200);
+    write_file_atomic(folder_ / "frame.png", a.body);
+    return media::read_image(folder_ / "frame.png");
+  };
+  const auto truth = frames_of(clip("ben-train", 0, 30));
+  for (int n : {0, 1, 2, 20, 19, 18, 5, 29, 0})  // forwards, backwards, jumps
+    EXPECT_EQ(picture(n).data, truth[static_cast<size_t>(n)].data) << n;
+  expect_error(studio->get(clip_base + "/frame/30"), 404);
+  expect_error(studio->get(clip_base + "/frame/-1"), 404);
+  const Answer small = studio->get(clip_base + "/frame/3?width=96");
+  const Image8 image = media::decode_image(small.body.data(), small.body.size());
+  EXPECT_EQ(image.width, 96);
+  EXPECT_EQ(
+      studio->get(clip_base + "/frame/3?width=96", {{"If-None-Match", small.headers.at("etag")}})
+          .status,
+      304);
+  const Answer strip = studio->get(clip_base + "/strip?count=5&height=40");
+  EXPECT_EQ(strip.headers.at("x-likeness-strip"), "5,40,40");
+  EXPECT_EQ(media::decode_image(strip.body.data(), strip.body.size()).width, 200);
+  EXPECT_EQ(studio->ok("GET", clip_base + "/waveform?points=50")["peaks"].size(), 50u);
+  const std::string bytes = read_file(folder_ / "film/media" / row["name"].get<std::string>());
+  const Answer part = studio->get(clip_base + "/file", {{"Range", "bytes=100-299"}});
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, bytes.substr(100, 200));
+  EXPECT_EQ(studio->get(clip_base + "/file").body, bytes);
+  EXPECT_EQ(studio->get(clip_base + "/file", {{"Range", "bytes=99999999-"}}).status, 416);
+  const json gone = studio->ok("DELETE", clip_base);
+  EXPECT_EQ(studio->ok("GET", base() + "/media").size(), 0u);
+  studio->ok("POST", base() + "/trash/" + gone["trash"].get<std::string>() + "/restore",
+             json::object());
+  EXPECT_EQ(studio->ok("GET", base() + "/media")[0]["id"], row["id"]);
+}
+
+TEST_F(StudioTest, TheInterfaceDescribesItselfAndNamesBadOptions) {
+  start();
+  const json api = studio->ok("GET", "/v1/openapi.json");
+  EXPECT_EQ(api["openapi"], "3.1.0");
+  for (const char* path : {"/v1/session", "/v1/tasks", "/v1/events", "/v1/projects/{project}/jobs"})
+    EXPECT_TRUE(api["paths"].contains(path)) << path;
+  const json tasks = studio->ok("GET", "/v1/tasks");
+  for (const char* task : {"analyse", "extract", "train", "swap", "evaluate"}) {
+    ASSERT_TRUE(tasks.contains(task)) << task;
+    EXPECT_TRUE(tasks[task]["schema"]["properties"].is_object());
+    EXPECT_TRUE(tasks[task]["arguments"]["properties"].is_object());
+  }
+  EXPECT_TRUE(tasks["train"]["presets"].contains("quick"));
+  for (const char* name : {"ben", "ava"})
+    studio->ok("POST", base() + "/subjects", {{"name", name}, {"kind", "synthetic"}});
+  const json who = {{"model", "m"}, {"identity", "ben"}, {"performer", "ava"}};
+  const json command = studio->ok("POST", base() + "/command",
+                                  {{"task", "train"},
+                                   {"arguments", who},
+                                   {"options", {{"steps", 5}, {"batch", 8}, {"masked", false}}}});
+  const std::string line = command["command"];
+  EXPECT_NE(line.find("--steps 5"), std::string::npos) << line;
+  EXPECT_NE(line.find("--no-masked"), std::string::npos) << line;
+  EXPECT_EQ(line.find("--batch"), std::string::npos) << line;  // the default
+  const auto queue = [&](const json& options, const json& arguments) {
+    return studio->send(
+        "POST", base() + "/jobs",
+        json{{"task", "train"}, {"arguments", arguments}, {"options", options}}.dump());
+  };
+  const Answer bad = queue({{"steps", 5}, {"batch", 100000}}, who);
+  expect_error(bad, 422);
+  EXPECT_EQ(bad.json()["error"]["option"], "batch");
+  expect_error(queue({{"steps", 5}, {"nonsense", 1}}, who), 422);
+  expect_error(queue({{"steps", 5}}, {{"model", "m"}}), 422);
+  expect_error(
+      queue({{"steps", 5}}, {{"model", "../m"}, {"identity", "ben"}, {"performer", "ava"}}), 422);
+  // A person without a consent record: refused when it is asked for, not an hour later.
+  studio->ok("POST", base() + "/subjects", {{"name", "mary"}, {"kind", "person"}});
+  expect_error(queue({{"steps", 5}}, {{"model", "m"}, {"identity", "mary"}, {"performer", "ava"}}),
+               403);
+  EXPECT_EQ(studio->ok("GET", base() + "/jobs").size(), 0u);
+}
+
+TEST_F(StudioTest, TrainingGoesOnAfterKillAndThePreviewShowsIt) {
+  NEEDS_MODELS();
+  ok({"project", "new", "film"});
+  for (const char* s : {"ben", "ava"}) ok({"subject", "add", "film", s, "--kind", "synthetic"});
+  ok({"extract", "film", clip("ben-train", 0, 40).string(), "--subject", "ben"});
+  ok({"extract", "film", clip("ava-train", 0, 40).string(), "--subject", "ava"});
+  start();
+  const json queued =
+      studio->ok("POST", base() + "/jobs",
+                 {{"task", "train"},
+                  {"arguments", {{"model", "m"}, {"identity", "ben"}, {"performer", "ava"}}},
+                  {"options",
+                   {{"family", "fast"},
+                    {"steps", 1000000},
+                    {"resolution_px", 64},
+                    {"batch", 2},
+                    {"ae_dims", 64},
+                    {"e_dims", 16},
+                    {"d_dims", 16},
+                    {"save_every_s", 1},
+                    {"preview_every_s", 1},
+                    {"schedule", "constant"},
+                    {"log_every_steps", 2}}}});
+  const int64_t id = queued["id"];
+  const auto checkpoints = [&] {
+    for (const auto& m : studio->ok("GET", base() + "/models"))
+      if (m["name"] == "m") return studio->ok("GET", base() + "/models/m/checkpoints");
+    return json(json::array());
+  };
+  wait_for(id, [&](const json&) { return !checkpoints().empty(); });
+  EXPECT_EQ(job(id)["state"], "running");
+  const int64_t saved = checkpoints()[0]["step"];
+  const std::string port = std::to_string(studio->port), cookie = studio->cookie,
+                    csrf = studio->csrf;
+  studio->kill();
+  start({"film", "--port", port});
+  studio->cookie = cookie;  // the page of before, which knows nothing of a new token
+  studio->csrf = csrf;
+  is_well();
+  const auto last_step = [&] {
+    int64_t last = 0;  // no step twice, none missing at the cut
+    for (const auto& row : studio->ok("GET", base() + "/models/m/log")["rows"])
+      if (!row.contains("event")) {
+        EXPECT_GT(row["step"], last);
+        last = row["step"];
+      }
+    return last;
+  };
+  wait_for(id, [&](const json& j) { return j["state"] == "running" && last_step() > saved; });
+  EXPECT_EQ(job(id)["attempt"], 1);
+  EXPECT_EQ(studio->ok("GET", base() + "/models")[0]["state"], "training");
+  studio->ok("POST", base() + "/jobs/" + std::to_string(id) + "/pause");
+  wait_for(id, [](const json& j) { return j["state"] == "paused"; });
+  const json model = studio->ok("GET", base() + "/models")[0];
+  EXPECT_EQ(model["state"], "ready");
+  EXPECT_EQ(model["identity"], "ben");
+  EXPECT_GT(model["step"], saved);
+  EXPECT_GE(model["step"], last_step());
+  EXPECT_EQ(studio->get(base() + "/models/m/preview").body.substr(1, 3), "PNG");
+
+  int64_t ava = 0;
+  for (const auto& m : studio->ok("GET", base() + "/media"))
+    if (m["name"].get<std::string>().find("ava") == 0) ava = m["id"];
+  const auto preview = [&](const json& options, const std::string& query = "") {
+    return studio->send(
+        "POST", base() + "/preview" + query,
+        json{{"media", ava}, {"frame", 5}, {"model", "m"}, {"options", options}, {"width", 384}}
+            .dump());
+  };
+  const Answer swapped = preview(json::object()), none = preview({{"opacity", 0}}),
+               original = preview(json::object(), "?original=1");
+  ASSERT_EQ(swapped.status, 200) << swapped.body;
+  EXPECT_EQ(swapped.headers.at("x-likeness-faces"), "1");
+  const auto difference = [](const Answer& a, const Answer& b) {
+    const Image8 x = media::decode_image(a.body.data(), a.body.size()),
+                 y = media::decode_image(b.body.data(), b.body.size());
+    double sum = 0;
+    for (size_t i = 0; i < x.data.size(); ++i) sum += std::abs(x.data[i] - y.data[i]);
+    return sum / static_cast<double>(x.data.size());
+  };
+  EXPECT_LT(difference(none, original), 1.5);  // the mark, and JPEG
+  EXPECT_GT(difference(swapped, original), difference(none, original) + 0.5);
+  expect_error(preview({{"opacity", 7}}), 400);
+  EXPECT_EQ(studio->stop(), 0);
+}
+
+}  // namespace
+}  // namespace likeness::tests
