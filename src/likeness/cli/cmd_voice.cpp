@@ -24,12 +24,39 @@ void add_list(Session& s, CLI::App* group) {
   });
 }
 
+void add_compare(Session& s, CLI::App* group) {
+  auto* c = s.command(group, "compare", "how alike two recordings' speakers sound",
+                      {"likeness voice compare take1.wav take2.wav"});
+  auto a = std::make_shared<std::string>(), b = std::make_shared<std::string>();
+  c->add_option("first", *a, "a recording: wav, flac, mp3, m4a, or a video with sound")->required();
+  c->add_option("second", *b, "another")->required();
+  s.on_run(c, [&s, a, b] {
+    const nlohmann::json j = tasks::compare_speakers(*a, *b);
+    const auto percent = [&](const char* key) {
+      const double v = 100 * j[key].get<double>();
+      return v < 0.1 ? std::string("under 0.1 %") : short_text(v) + " %";
+    };
+    std::string text = table(
+        {{"verdict", j["verdict"]},
+         {"cosine", short_text(j["cosine"])},
+         {"as alike as this",
+          percent("different_speakers_this_alike") + " of pairs of two speakers"},
+         {"as unlike as this", percent("one_speaker_this_unlike") + " of pairs of one speaker"}});
+    for (const auto& f : j["files"])
+      for (const auto& n : f["notes"])
+        text += "note on " + f["path"].get<std::string>() + ": " + n.get<std::string>() + "\n";
+    s.print(j, text + "Measured on LibriSpeech, one session a speaker; a measure, not a proof.\n");
+    return 0;
+  });
+}
+
 }  // namespace
 
 void add_voice_commands(Session& s) {
-  auto* group = s.command(&s.app(), "voice", "voices: list", {});
+  auto* group = s.command(&s.app(), "voice", "voices: list, compare", {});
   group->require_subcommand(1);
   add_list(s, group);
+  add_compare(s, group);
 }
 
 }  // namespace likeness::cli

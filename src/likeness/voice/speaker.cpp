@@ -170,16 +170,8 @@ SpeakerVector SpeakerEncoder::embed_mel(std::span<const float> mel) const {
 }
 
 std::vector<float> speech_only(const AudioClip& clip) {
-  constexpr double kLevelDb = -30;
-  std::vector<float> x = audio::resample(audio::to_mono(clip), kRateHz).samples;
-  double power = 0;
-  for (const float v : x) power += static_cast<double>(v) * v;
-  const double level_db =
-      10 * std::log10(power / std::max<double>(1, static_cast<double>(x.size())) + 1e-20);
-  if (level_db < kLevelDb) {  // only up, as the network was used in training
-    const auto gain = static_cast<float>(std::pow(10, (kLevelDb - level_db) / 20));
-    for (float& v : x) v *= gain;
-  }
+  constexpr double kLevelDb = -27;
+  const std::vector<float> x = audio::resample(audio::to_mono(clip), kRateHz).samples;
   audio::ActivityOptions o;
   o.margin_s = 0.09;  // pauses up to about 0.2 s stay
   std::vector<float> out;
@@ -190,6 +182,12 @@ std::vector<float> speech_only(const AudioClip& clip) {
       out.insert(out.end(), x.begin() + static_cast<long>(begin),
                  x.begin() + static_cast<long>(end));
   }
+  // The network sees powers, not their logarithms: the level of the speech itself is made the same.
+  double power = 1e-12;
+  for (const float v : out)
+    power += static_cast<double>(v) * v / static_cast<double>(out.size());
+  const auto gain = static_cast<float>(std::pow(10, kLevelDb / 20) / std::sqrt(power));
+  for (float& v : out) v *= gain;
   return out;
 }
 
