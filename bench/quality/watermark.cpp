@@ -339,7 +339,7 @@ void bench_still(const Options& o, std::vector<Row>& rows, nlohmann::json& json)
       measure(marked, mine[0]);
       for (size_t i = 0; i < qualities.size(); ++i) {
         const std::string jpeg = media::encode_jpeg(marked, qualities[i]);
-        measure(media::decode_jpeg(jpeg.data(), jpeg.size()), mine[i + 1]);
+        measure(media::decode_image(jpeg.data(), jpeg.size()), mine[i + 1]);
       }
     }
   rows.insert(rows.end(), mine.begin(), mine.end());
