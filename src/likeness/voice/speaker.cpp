@@ -184,8 +184,7 @@ std::vector<float> speech_only(const AudioClip& clip) {
   }
   // The network sees powers, not their logarithms: the level of the speech itself is made the same.
   double power = 1e-12;
-  for (const float v : out)
-    power += static_cast<double>(v) * v / static_cast<double>(out.size());
+  for (const float v : out) power += static_cast<double>(v) * v / static_cast<double>(out.size());
   const auto gain = static_cast<float>(std::pow(10, kLevelDb / 20) / std::sqrt(power));
   for (float& v : out) v *= gain;
   return out;
