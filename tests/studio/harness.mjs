@@ -5,9 +5,11 @@
 //   LIKENESS_MODELS        face models
 //   LIKENESS_WEB_MODULES   a node_modules with playwright-core and axe-core
 //   STUDIO_SHOTS           folder for a screenshot of every room (optional)
+//   STUDIO_DIST            a built page to use instead of the one in the program (optional, for work on web/)
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, request as httpRequest } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +60,7 @@ export class Studio {
   async start() {
     this.#child = spawn(program, ['studio', '--no-browser', '--json', ...(this.port ? ['--port', String(this.port)] : [])], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stderr.on('data', (text) => (this.said += text));
+    this.#child.on('exit', (code, signal) => (this.said += `\n(ended: ${signal ?? code})\n`));
     const text = await new Promise((resolve, reject) => {
       let out = '';
       this.#child.stdout.on('data', (piece) => {
@@ -72,16 +75,51 @@ export class Studio {
     });
     this.port = text.port;
     this.url = text.url;
+    if (process.env.STUDIO_DIST) await this.#proxy();
     return this;
+  }
+  /** Another page than the embedded one, in front of the same server. */
+  async #proxy() {
+    const [to, dist] = [this.port, process.env.STUDIO_DIST];
+    const own = (request) => ({ host: '127.0.0.1', port: to, path: request.url, method: request.method, headers: { ...request.headers, host: `127.0.0.1:${to}`, ...(request.headers.origin ? { origin: `http://127.0.0.1:${to}` } : {}) } });
+    this.front ??= createServer((request, response) => {
+      if (!request.url.startsWith('/v1')) {
+        const file = join(dist, new URL(request.url, 'http://x').pathname);
+        const found = existsSync(file) && !file.endsWith('/') ? file : join(dist, 'index.html');
+        const type = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }[found.split('.').pop()] ?? 'text/html';
+        return response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:" }).end(readFileSync(found));
+      }
+      const ask = httpRequest(own(request), (answer) => answer.pipe(response.writeHead(answer.statusCode, answer.headers)));
+      ask.on('error', () => response.destroy());
+      response.on('close', () => ask.destroy());
+      request.pipe(ask);
+    }).on('upgrade', (request, socket) => {
+      const ask = httpRequest(own(request));
+      ask.on('upgrade', (answer, other, head) => {
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\n${Object.entries(answer.headers).map(([k, v]) => `${k}: ${v}`).join('\r\n')}\r\n\r\n`);
+        socket.write(head);
+        other.pipe(socket).pipe(other);
+        for (const s of [socket, other]) s.on('error', () => (socket.destroy(), other.destroy()));
+      });
+      ask.on('error', () => socket.destroy());
+      ask.end();
+    }).listen(0, '127.0.0.1');
+    if (!this.front.listening) await new Promise((resolve) => this.front.once('listening', resolve));
+    this.url = this.url.replace(`:${to}`, `:${this.front.address().port}`);
+  }
+  /** The port the page is at. */
+  get page() {
+    return new URL(this.url).port;
+  }
+  get pid() {
+    return this.#child.pid;
   }
   kill(signal = 'SIGKILL') {
     const child = this.#child;
-    if (!child || child.exitCode !== null) return Promise.resolve();
-    const ended = new Promise((resolve) => child.on('exit', resolve));
-    child.removeAllListeners('exit');
+    if (!child || child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
     const done = new Promise((resolve) => child.on('exit', resolve));
     child.kill(signal);
-    return Promise.race([ended, done]);
+    return done;
   }
 }
 
@@ -90,6 +128,11 @@ export async function startBrowser(extra = []) {
     executablePath: browserPath,
     args: ['--headless=new', '--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required', '--disable-gpu', ...extra],
   });
+}
+
+/** A browser's profile. */
+export async function openContext(browser, options = {}) {
+  return browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
 }
 
 /** A page whose errors fail the story. */

@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { accessible, cleanUp, drop, environment, home, likeness, numbers, openPage, performers, picture, startBrowser, step, Studio, summary, until } from './harness.mjs';
+import { accessible, cleanUp, drop, environment, home, likeness, numbers, openContext, openPage, performers, picture, startBrowser, step, Studio, summary, until } from './harness.mjs';
 
 const studio = await new Studio().start();
 const browser = await startBrowser();
 const problems = [];
-const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
+const context = await openContext(browser);
 let page = await openPage(context, problems);
 const room = (name) => page.getByRole('navigation', { name: 'Rooms' }).getByRole('button', { name }).click();
 const projectAddress = () => new URL(page.url()).pathname.split('/').slice(0, 3).join('/');
@@ -28,6 +28,7 @@ async function look(name) {
 }
 async function ended(error) {
   if (error) {
+    if (process.env.STUDIO_DIAG) console.log(execFileSync('bash', [process.env.STUDIO_DIAG, String(studio.pid)]).toString());
     const file = join(process.env.TMPDIR ?? '/tmp', 'studio-story-failed.png');
     await page.screenshot({ path: file }).catch(() => undefined);
     console.error(error);
@@ -53,7 +54,7 @@ try {
     const times = [];
     for (let i = 0; i < 3; i++) {
       const fresh = await context.newPage();
-      await fresh.goto(`http://127.0.0.1:${studio.port}/`);
+      await fresh.goto(`http://127.0.0.1:${studio.page}/`);
       await fresh.getByRole('textbox', { name: 'Name of the new project' }).waitFor();
       times.push(await fresh.evaluate(() => performance.now()));
       await fresh.close();
@@ -64,9 +65,9 @@ try {
   });
 
   await step('without the token there is nothing', async () => {
-    const stranger = await browser.newContext();
+    const stranger = await openContext(browser);
     const other = await stranger.newPage();
-    await other.goto(`http://127.0.0.1:${studio.port}/`);
+    await other.goto(`http://127.0.0.1:${studio.page}/`);
     await other.getByRole('alert').getByText('no access').waitFor();
     await stranger.close();
   });
@@ -201,10 +202,11 @@ try {
     await crops.nth(5).click({ modifiers: ['Shift'] });
     await page.getByText('4 crops chosen').waitFor();
     await page.keyboard.press('x');
-    await page.getByText('4 crops left out of training.').waitFor();
+    const toast = page.getByRole('group', { name: 'Message' }).filter({ hasText: '4 crops left out of training.' });
+    await toast.waitFor();
     const excluded = async () => (await api(`/v1/projects/${projectAddress().split('/')[2]}/facesets`)).find((f) => f.subject === 'ben').excluded;
     await until('four less', async () => (await excluded()) === 4);
-    await page.getByRole('button', { name: 'Undo' }).first().click();
+    await toast.getByRole('button', { name: 'Undo' }).click();
     await until('all back', async () => (await excluded()) === 0);
     await look('faceset');
   });
@@ -213,7 +215,7 @@ try {
     await page.getByRole('button', { name: 'Train a model' }).click();
     await page.getByRole('combobox', { name: /Identity/ }).selectOption('ben');
     await page.getByRole('combobox', { name: /Performer/ }).selectOption('ava');
-    const minutes = page.getByRole('spinbutton', { name: 'Minutes' });
+    const minutes = page.getByRole('spinbutton', { name: 'Minutes', exact: true });
     await minutes.fill('0.7');
     await minutes.press('Tab');
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
@@ -336,7 +338,7 @@ try {
     await page.getByRole('button', { name: /to the trash/ }).click();
     await page.getByText('is in the trash').waitFor();
     await page.getByText('Nothing was made yet').waitFor();
-    await page.getByRole('button', { name: 'Undo' }).first().click();
+    await page.getByRole('group', { name: 'Message' }).filter({ hasText: 'in the trash' }).getByRole('button', { name: 'Undo' }).click();
     await page.locator('[data-verdict="synthetic-verified"]').waitFor({ timeout: 30_000 });
   });
 
@@ -386,7 +388,7 @@ try {
     await alert.filter({ hasText: /space|full/i }).waitFor();
     const left = execFileSync('find', [disk, '-size', '+200k', '-type', 'f']).toString().trim();
     assert.equal(left, '', 'nothing of the upload is left');
-    await page.goto(`http://127.0.0.1:${studio.port}${film}/jobs`);
+    await page.goto(`http://127.0.0.1:${studio.page}${film}/jobs`);
     execFileSync('umount', ['-l', disk]);
   });
 

@@ -9,8 +9,9 @@ export interface Edit {
 }
 
 class Edits {
-  done = $state<Edit[]>([]);
-  undone = $state<Edit[]>([]);
+  #messages = new Map<Edit, number>();
+  done = $state.raw<Edit[]>([]);
+  undone = $state.raw<Edit[]>([]);
 
   /** Does the edit and remembers it. With `say`, a message offers to undo it. */
   async run(edit: Edit, say = true): Promise<boolean> {
@@ -21,7 +22,7 @@ class Edits {
     if (!ok) return false;
     this.done = [...this.done.slice(-99), edit];
     this.undone = [];
-    if (say) toasts.note(edit.label, { label: 'Undo', run: () => void this.undo(edit) });
+    if (say) this.#messages.set(edit, toasts.note(edit.label, { label: 'Undo', run: () => void this.undo(edit) }));
     return true;
   }
   async undo(edit = this.done.at(-1)) {
@@ -32,6 +33,8 @@ class Edits {
     });
     if (!ok) return;
     this.done = this.done.filter((e) => e !== edit);
+    const message = this.#messages.get(edit);
+    if (message !== undefined) toasts.close(message);
     this.undone = [...this.undone, edit];
     toasts.note(`Undone: ${edit.label}`);
   }
