@@ -10,13 +10,13 @@ const out = join(dirname(fileURLToPath(import.meta.url)), '../src/generated/opti
 const pascal = (name) => name.replace(/(^|[_-])(\w)/g, (_, __, c) => c.toUpperCase());
 
 function typeOf(schema) {
+  if (schema.type === 'array') return `(${typeOf(schema.items?.enum || !schema.enum ? (schema.items ?? { type: 'string' }) : { enum: schema.enum })})[]`;
   if (schema.enum) return schema.enum.map((v) => JSON.stringify(v)).join(' | ');
   switch (schema.type) {
     case 'boolean': return 'boolean';
     case 'integer':
     case 'number': return 'number';
     case 'string': return 'string';
-    case 'array': return `(${typeOf(schema.items ?? { type: 'string' })})[]`;
     default: return 'unknown';
   }
 }

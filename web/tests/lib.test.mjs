@@ -74,7 +74,7 @@ const kSchema = {
     batch: { type: 'integer', default: 8, minimum: 1, maximum: 512, order: 2, level: 'advanced' },
     color: { type: 'string', default: 'tone', enum: ['tone', 'none', 'rct'], order: 3 },
     uses: { type: 'array', default: [], items: { type: 'string' }, order: 4 },
-    operations: { type: 'array', default: ['train'], items: { enum: ['train', 'faceswap'] }, order: 6 },
+    operations: { type: 'array', default: ['train'], items: { type: 'string' }, enum: ['train', 'faceswap'], order: 6 },
     name: { type: 'string', default: '', order: 7 },
   },
 };

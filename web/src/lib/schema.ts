@@ -15,9 +15,12 @@ export interface Field {
 
 const kSliderSpan = 100;
 
+/** Of an enumeration, or of the members of a list. */
+export const choicesOf = (schema: JsonSchema) => schema.items?.enum ?? schema.enum ?? [];
+
 export function controlOf(schema: JsonSchema): Control {
   if (schema.type === 'boolean') return 'switch';
-  if (schema.type === 'array') return schema.items?.enum ? 'checks' : 'list';
+  if (schema.type === 'array') return choicesOf(schema).length > 0 ? 'checks' : 'list';
   if (schema.enum) return 'select';
   if (schema.type === 'integer' || schema.type === 'number') {
     const span = (schema.maximum ?? Infinity) - (schema.minimum ?? -Infinity);
@@ -78,7 +81,7 @@ export function changed(fields: Field[], base: Values, values: Values): Values {
 export function stepped(field: Field, value: unknown, steps: number): unknown {
   const { schema } = field;
   if (field.control === 'switch') return !value;
-  if (schema.enum) {
+  if (field.control === 'select' && schema.enum) {
     const at = schema.enum.indexOf(value as string);
     return schema.enum[(at + Math.sign(steps) + schema.enum.length) % schema.enum.length];
   }

@@ -279,6 +279,8 @@ export interface ConsentRequest {
   script: string;
   expires_at: string;
   subject?: string;
+  /** What the consent rests on: a statement to the camera, or a document. */
+  basis?: string;
 }
 
 export interface Finding {
