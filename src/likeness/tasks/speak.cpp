@@ -149,14 +149,14 @@ SpeakTask::SpeakTask(project::Project& project, SpeakRequest request, SpeakTaskO
                       "' is a subject of the project; speaking in a person's voice is not "
                       "built yet",
                   "list the voices that can speak: likeness voice list PROJECT");
-  const bool chosen = !request_.voice.empty();
-  const std::string name = chosen ? request_.voice : voice::default_voice(folders_);
+  const std::string name = request_.voice.empty() ? voice::default_voice(folders_) : request_.voice;
+  voice::TextOptions text;
+  text.lexicon = &lexicon_;
+  for (const auto& v : voice::list_voices(folders_))
+    if (v.name == name && !v.language.empty()) text.language = v.language;
+  script_ = voice::read_script(request_.text, text);  // before a large model is loaded for nothing
   voice_ = voice::open_voice(name, folders_);
   info_ = voice_->info();
-  voice::TextOptions text;
-  text.language = info_.language;
-  text.lexicon = &lexicon_;
-  script_ = voice::read_script(request_.text, text);
   declare_voice(project, info_);
 }
 SpeakTask::~SpeakTask() = default;
