@@ -153,5 +153,10 @@ test('frames: only the newest wish is loaded, never a queue of old ones', async 
   assert.deepEqual(shown, [0, 100], 'and not shown');
   loader.want(103);
   assert.deepEqual(shown, [0, 100, 103], 'a known frame is there at once');
+  loader.want(500);
+  await turn();
+  loader.want(105);
+  for (let i = 0; i < 3; i++) await turn();
+  assert.equal(shown.at(-1), 105, 'a late older picture does not cover it');
   loader.close();
 });

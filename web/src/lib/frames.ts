@@ -77,10 +77,11 @@ export class FrameLoader {
       const picture = await createImageBitmap(await response.blob());
       if (this.#closed) return picture.close();
       this.#keep(frame, picture);
+      // While dragging, a picture on the way to the newest wish is better than none. But when the newest
+      // one is shown already (it was known), a late older one must not cover it.
+      const waiting = this.#wanted !== null;
       if (this.#wanted === frame) this.#wanted = null;
-      // While dragging, a picture on the way to the newest wish is better than none.
-      if (!speculative) this.onFrame(frame, picture);
-      else if (this.#last === frame) this.onFrame(frame, picture);
+      if (frame === this.#last || (waiting && !speculative)) this.onFrame(frame, picture);
     } catch (error) {
       failed = !isAbort(error);
       if (failed && this.#wanted === frame) this.#wanted = null;
