@@ -375,7 +375,8 @@ TEST_F(StudioTest, TrainingGoesOnAfterKillAndThePreviewShowsIt) {
   is_well();
   const auto last_step = [&] {
     int64_t last = 0;  // no step twice, none missing at the cut
-    for (const auto& row : studio->ok("GET", base() + "/models/m/log")["rows"])
+    const json log = studio->ok("GET", base() + "/models/m/log");
+    for (const auto& row : log["rows"])
       if (!row.contains("event")) {
         EXPECT_GT(row["step"], last);
         last = row["step"];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Train a little, swap, score: what comes out is asserted, not that something comes out.
+#include <algorithm>
 #include <cmath>
 
 #include "program.h"
@@ -119,6 +120,23 @@ TEST_F(Swap, OneChunkIsSevenChunksAndThreadsDoNotMatter) {
         ASSERT_NEAR(one[i].row(y)[x], source[i].row(y)[x], kMark) << i << " " << x << " " << y;
   }
   EXPECT_GT(changed, 35 * 384 * 384 * 3 / 100) << "nothing was swapped";
+
+  // Other settings for some frames, across the borders of chunks: those and no others change.
+  ok({"swap", "film", "--model", "m", take, "-o", "ranged.mkv", "--codec", "ffv1", "--chunk-frames",
+      "8", "--range", "6-17:opacity=0", "--range", "30-30:opacity=0"});
+  const auto ranged = frames_of(folder_ / "ranged.mkv");
+  ASSERT_EQ(ranged.size(), 35u);
+  for (size_t i = 0; i < ranged.size(); ++i) {
+    const auto& wanted = (i >= 6 && i <= 17) || i == 30 ? source[i] : one[i];
+    int worst = 0;  // two marks may lie between them: other options, another mark
+    for (size_t k = 0; k < wanted.data.size(); ++k)
+      worst = std::max(worst, std::abs(ranged[i].data[k] - wanted.data[k]));
+    EXPECT_LE(worst, 2 * kMark) << "frame " << i;
+  }
+  fails({"swap", "film", "--model", "m", take, "-o", "no.mkv", "--range", "0-9:opacity=7"}, "usage",
+        "opacity");
+  fails({"swap", "film", "--model", "m", take, "-o", "no.mkv", "--range", "9-0:"}, "usage",
+        "range");
 }
 
 TEST_F(Swap, FramesWithoutTheFacePassUnchangedAndAreCounted) {

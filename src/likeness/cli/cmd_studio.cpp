@@ -27,14 +27,20 @@ fs::path studio_home() {
   return fs::path(user ? user : ".") / "Likeness";
 }
 
-/// Where there is a screen. The address goes to a child's arguments, which this user's other
-/// programs can read; the token in it is good for this user only.
+/// Where there is a screen. Arguments of a process can be read by every user of the machine, the
+/// token must not be: the browser gets a private file that sends it on.
 void open_browser(const std::string& url) {
   if (!std::getenv("DISPLAY") && !std::getenv("WAYLAND_DISPLAY")) return;
+  const fs::path page = trust::private_folder("") / "studio-open.html";
+  trust::write_private_file(page,
+                            "<!doctype html><meta charset=\"utf-8\"><title>Likeness</title>"
+                            "<meta http-equiv=\"refresh\" content=\"0; url=" +
+                                url + "\"><p><a href=\"" + url + "\">Open the studio</a></p>\n",
+                            true);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   for (int fd : {1, 2}) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
-  std::string program = "xdg-open", address = url;
+  std::string program = "xdg-open", address = page.string();
   char* argv[] = {program.data(), address.data(), nullptr};
   pid_t child = 0;
   if (::posix_spawnp(&child, "xdg-open", &actions, nullptr, argv, environ) != 0)

@@ -46,7 +46,7 @@ void add_swap_command(Session& s) {
                        "cleo=dan-on-cleo --codec prores"});
   struct Args {
     std::string folder, model, target, out;
-    std::vector<std::string> map;
+    std::vector<std::string> map, ranges;
   };
   auto a = std::make_shared<Args>();
   auto flags = std::make_shared<OptionFlags<tasks::SwapTaskOptions>>("swap");
@@ -54,6 +54,10 @@ void add_swap_command(Session& s) {
   c->add_option("target", a->target, "footage of the performer")->required();
   c->add_option("--model", a->model, "trained model; laid over its performer");
   c->add_option("--map", a->map, "SUBJECT=MODEL or TRACK=MODEL, once per face")
+      ->expected(1)
+      ->take_all();
+  c->add_option("--range", a->ranges,
+                "other settings for some frames: FIRST-LAST:NAME=VALUE,… once per range")
       ->expected(1)
       ->take_all();
   c->add_option(
@@ -68,6 +72,9 @@ void add_swap_command(Session& s) {
       out = p.outputs_folder() / (std::filesystem::path(a->target).stem().string() + "-" +
                                   (a->model.empty() ? "swap" : a->model) + ".mp4");
     tasks::SwapTask task(p, a->target, out, a->model, parse_map(a->map), options);
+    std::vector<tasks::SwapRange> ranges;
+    for (const auto& text : a->ranges) ranges.push_back(tasks::parse_swap_range(text));
+    task.set_ranges(ranges);
     const auto done = s.run(task, p);
     s.print(done.report, text_of(done.report));
     return 0;

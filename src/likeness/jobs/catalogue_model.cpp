@@ -88,17 +88,18 @@ O resolve(const project::Project& project, const std::string& task, const json& 
   return options;
 }
 
-/// `task` belongs to the function it is in: the gate is asked when the job is queued, and again
-/// when it runs.
-template <typename T, typename... A>
-Work task_work(project::Project& project, std::string title, A&&... a) {
-  auto task = std::make_shared<T>(std::forward<A>(a)...);
+/// The gate is asked when the job is queued, and again when it runs.
+Work work_of(project::Project& project, std::string title, std::shared_ptr<tasks::Task> task) {
   Work work{.title = std::move(title)};
   work.authorise = [&project, task] { trust::authorise(project, task->request()); };
   work.run = [&project, task](Progress& progress, const Cancel& cancel) {
     return tasks::run_task(*task, project, progress, cancel).report;
   };
   return work;
+}
+template <typename T, typename... A>
+Work task_work(project::Project& project, std::string title, A&&... a) {
+  return work_of(project, std::move(title), std::make_shared<T>(std::forward<A>(a)...));
 }
 
 std::string clip_names(const std::vector<fs::path>& clips) {
@@ -182,17 +183,31 @@ fs::path swap_output(const project::Project& p, const json& a, const json& o) {
                      clip_of(p, a).stem().string() + "-" + (model.empty() ? "swap" : model));
 }
 
+std::vector<tasks::SwapRange> ranges_of(const json& a) {
+  std::vector<tasks::SwapRange> out;
+  const json given = a.value("ranges", json::array());
+  for (const json& r : given.is_array() ? given : json::array()) {
+    if (!r.is_object() || !r.value("first", json()).is_number_integer() ||
+        !r.value("last", json()).is_number_integer())
+      throw Error(ErrorCode::kUsage, "argument ranges is not understood",
+                  "a list of {first, last, options}; frames count from 0, last is inclusive");
+    out.push_back({r["first"], r["last"], r.value("options", json::object())});
+  }
+  return out;
+}
+
 Work make_swap(project::Project& p, const json& a, const json& o) {
   const fs::path clip = clip_of(p, a), out = swap_output(p, a, o);
-  const std::string model = text_of(a, "model", false);
-  return task_work<tasks::SwapTask>(
-      p, "Swap " + clip.filename().string() + " to " + out.filename().string(), p, clip, out, model,
-      map_of(a), resolve<tasks::SwapTaskOptions>(p, "swap", o));
+  auto task = std::make_shared<tasks::SwapTask>(p, clip, out, text_of(a, "model", false), map_of(a),
+                                                resolve<tasks::SwapTaskOptions>(p, "swap", o));
+  task->set_ranges(ranges_of(a));
+  return work_of(p, "Swap " + clip.filename().string() + " to " + out.filename().string(), task);
 }
 Command command_swap(project::Project& p, const json& a) {
   Command c{{"swap", p.folder().string(), clip_of(p, a).string()}};
   if (const auto model = text_of(a, "model", false); !model.empty()) c.add("--model", model);
   for (const auto& [who, model] : map_of(a)) c.add("--map", who + "=" + model);
+  for (const auto& range : ranges_of(a)) c.add("--range", tasks::swap_range_text(range));
   c.add("--out", swap_output(p, a, json()).string());
   return c;
 }
@@ -290,6 +305,8 @@ const std::vector<Kind>& kinds() {
            {{"media", clip},
             {"model", argument("string", "model", "laid over its performer")},
             {"map", argument("object", "map", "subject or track -> model, for several faces")},
+            {"ranges",
+             argument("array", "ranges", "{first, last, options}: other settings for some frames")},
             {"name", argument("string", "file-name", "of the file in outputs")}},
            {"media"}),
        schema_of<tasks::SwapTaskOptions>(), make_swap, command_swap},

@@ -368,6 +368,7 @@ void Queue::finish(Key key, const json* result, const Error* error) {
   if (error && !stopped)
     on_log(LogLevel::kError, std::string(error->what()) + " (" + error->hint() + ")");
   json shown;
+  std::string not_stored;
   {
     std::lock_guard lock(mutex_);
     Entry& e = entries_.at(key);
@@ -385,10 +386,12 @@ void Queue::finish(Key key, const json* result, const Error* error) {
     try {
       save_locked(e, state);
     } catch (const Error& failed) {
-      log_warning(std::string("the job's state could not be stored: ") + failed.what());
+      not_stored = failed.what();
     }
     shown = json_locked(e);
   }
+  // Not under the lock: the line comes back to on_log.
+  if (!not_stored.empty()) log_warning("the job's state could not be stored: " + not_stored);
   on_log(LogLevel::kInfo, "ended: " + shown["state"].get<std::string>());
   listener_.changed(key.first, shown);
 }

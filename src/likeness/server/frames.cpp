@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kOpenClips = 4;
 constexpr int64_t kFrameBudget = 64 << 20;  ///< bytes of decoded frames kept per clip
+constexpr size_t kMostFacts = 2000;
 constexpr int kJpegQuality = 85;
 constexpr FrameIndex kBackStep = 12, kForwardDecode = 24;
 
@@ -140,12 +141,29 @@ media::Frame FrameStore::frame(const std::filesystem::path& path, FrameIndex ind
   return clip->get(index);
 }
 int64_t FrameStore::count(const std::filesystem::path& path) {
-  const auto clip = open(path);
-  std::lock_guard lock(clip->mutex);
-  return clip->count();
+  const std::string tag = file_tag(path);
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto it = facts_.find(tag); it != facts_.end() && it->second.frames >= 0)
+      return it->second.frames;
+  }
+  const auto about = info(path);
+  const int64_t frames = about.is_still ? 1 : media::VideoReader(path).count_frames();
+  std::lock_guard lock(mutex_);
+  facts_[tag] = {about, frames};
+  return frames;
 }
 media::VideoInfo FrameStore::info(const std::filesystem::path& path) {
-  return open(path)->reader.info();
+  const std::string tag = file_tag(path);
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto it = facts_.find(tag); it != facts_.end()) return it->second.info;
+  }
+  const media::VideoInfo about = media::probe(path);
+  std::lock_guard lock(mutex_);
+  if (facts_.size() > kMostFacts) facts_.clear();
+  facts_[tag].info = about;
+  return about;
 }
 void FrameStore::clear() {
   pictures_.clear();

@@ -37,6 +37,7 @@ class FrameStore {
   /// Throws kNotFound past the end, and what opening the clip throws.
   media::Frame frame(const std::filesystem::path& clip, FrameIndex index);
   int64_t count(const std::filesystem::path& clip);
+  /// What the file says about itself; remembered, and no reader is kept for it.
   media::VideoInfo info(const std::filesystem::path& clip);
   /// The frame as a picture `width` wide (0 = its own; never enlarged), JPEG or PNG, cached.
   std::shared_ptr<const std::string> picture(const std::filesystem::path& clip, FrameIndex index,
@@ -51,6 +52,11 @@ class FrameStore {
   std::shared_ptr<Clip> open(const std::filesystem::path& clip);
   std::mutex mutex_;
   std::list<std::shared_ptr<Clip>> clips_;  ///< newest first
+  struct Facts {
+    media::VideoInfo info;
+    int64_t frames = -1;
+  };
+  std::map<std::string, Facts> facts_;  ///< by ETag of the file
   ByteCache pictures_{96u << 20};
 };
 

@@ -173,10 +173,12 @@ void add_faces(Router& router, App& app, const std::string& base) {
 
 void add_face_routes(Router& router, App& app) {
   const std::string base = "/v1/projects/{project}/media/{media}";
-  router.add("GET", base + "/tracks", "who is seen from when to when", [&app](const Request& r) {
-    const Clip c = clip_of(app, r);
-    return Response::json(tracks_json(*c.project, c.row.id));
-  });
+  auto& list = router.add("GET", base + "/tracks", "who is seen from when to when",
+                          [&app](const Request& r) {
+                            const Clip c = clip_of(app, r);
+                            return Response::json(tracks_json(*c.project, c.row.id));
+                          });
+  list.lane = Lane::kSlow;  // looks at every face of the clip
   auto& name =
       router.add("PATCH", base + "/tracks/{track}", "say who it is", [&app](const Request& r) {
         const Clip c = clip_of(app, r);

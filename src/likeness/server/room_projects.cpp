@@ -111,8 +111,9 @@ json trash_json(const project::Project& p) {
 }
 
 void add_project_lists(Router& router, App& app) {
-  router.add("GET", "/v1/projects", "recent projects and those of the home folder",
-             [&app](const Request&) { return Response::json(app.recents()); });
+  auto& list = router.add("GET", "/v1/projects", "recent projects and those of the home folder",
+                          [&app](const Request&) { return Response::json(app.recents()); });
+  list.lane = Lane::kSlow;  // sizes of folders
   auto& make = router.add(
       "POST", "/v1/projects", "make a project in the home folder", [&app](const Request& r) {
         const std::string name = r.json().at("name");

@@ -398,7 +398,9 @@ TEST(WebFiles, RoomsGetThePageAndFilesTheirTags) {
   EXPECT_EQ(page.type, "text/html; charset=utf-8");
   EXPECT_GT(page.body->size(), 50u);
   EXPECT_EQ(*page.body, *static_response(request("GET", "/")).body);
+  EXPECT_EQ(*page.body, *static_response(request("GET", "/p/film/outputs/take.mp4")).body);
   EXPECT_EQ(status_of([&] { static_response(request("GET", "/assets/none.js")); }), 404);
+  EXPECT_EQ(status_of([&] { static_response(request("GET", "/none.js")); }), 404);
   EXPECT_EQ(status_of([&] { static_response(request("POST", "/")); }), 405);
   std::string tag;
   for (const auto& [name, value] : page.headers)

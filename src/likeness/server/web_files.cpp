@@ -62,9 +62,11 @@ Response static_response(const Request& request) {
   for (const auto& s : request.segments) path += (path.empty() ? "" : "/") + s;
   const WebFile* file = path.empty() ? nullptr : find(path);
   if (!file) {
-    const bool names_a_file = path.rfind("assets/", 0) == 0 ||
-                              (!request.segments.empty() &&
-                               content_type(request.segments.back()) != "application/octet-stream");
+    // /p/… are the addresses of rooms, and may end in the name of a file.
+    const bool is_room = path.rfind("p/", 0) == 0 || path.empty();
+    const bool names_a_file =
+        !is_room && (path.rfind("assets/", 0) == 0 ||
+                     content_type(request.segments.back()) != "application/octet-stream");
     if (names_a_file)
       throw HttpError{404, "not_found", "there is no file " + path, "load the page again"};
     file = find("index.html");

@@ -10,6 +10,7 @@
 #include "likeness/media/writer_options.h"
 #include "likeness/swap/swap_options.h"
 #include "likeness/tasks/model_info.h"
+#include "likeness/tasks/swap_range.h"
 #include "likeness/tasks/task.h"
 #include "likeness/trust/label.h"
 
@@ -55,6 +56,9 @@ class SwapTask : public Task {
   SwapTask(const project::Project& project, std::filesystem::path target, std::filesystem::path out,
            const std::string& model, const std::map<std::string, std::string>& map,
            SwapTaskOptions options);
+  /// Other settings for some frames; of the options in them those of swap::SwapOptions count,
+  /// device and precision apart. Throws kUsage.
+  void set_ranges(const std::vector<SwapRange>& ranges);
   std::string name() const override { return "swap"; }
   nlohmann::json options() const override;
   trust::Request request() const override;
@@ -72,12 +76,17 @@ class SwapTask : public Task {
   void choose(const std::filesystem::path& out, Run& run) const;
   void segment(const Chunk& chunk, const std::filesystem::path& out, Run& run);
   const trust::Input& target_input() const;
+  const swap::Renderer* renderer_of(int range, size_t entry);
 
   std::filesystem::path target_, out_;
   std::vector<Entry> entries_;
   SwapTaskOptions options_;
   mutable std::vector<trust::Input> inputs_;
-  std::vector<std::shared_ptr<swap::Renderer>> renderers_;  ///< per entry
+  using Renderers = std::vector<std::shared_ptr<swap::Renderer>>;  ///< per entry
+  Renderers renderers_;
+  std::vector<SwapRange> ranges_;
+  std::vector<swap::SwapOptions> range_options_;
+  std::vector<Renderers> range_renderers_;
   double frames_left_ = 0;
   bool progress_begun_ = false;
 };

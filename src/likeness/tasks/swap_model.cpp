@@ -18,6 +18,17 @@ namespace {
 
 bool writes_folder(const media::WriterOptions& o) { return o.codec == "png" || o.codec == "tiff"; }
 
+void add_counts(SegmentCounts& sum, const SegmentCounts& c) {
+  sum.frames += c.frames;
+  sum.swapped += c.swapped;
+  sum.no_face += c.no_face;
+  sum.other_face += c.other_face;
+  sum.failed += c.failed;
+  for (const auto& f : c.failures)
+    if (sum.failures.size() < 20) sum.failures.push_back(f);
+  for (const auto& d : c.damage) sum.damage.push_back(d);
+}
+
 int64_t count_frames(const fs::path& path) { return media::VideoReader(path).count_frames(); }
 
 }  // namespace
@@ -44,12 +55,28 @@ SwapTask::SwapTask(const project::Project& project, fs::path target, fs::path ou
   media::check_output(out_, options_.writer);
 }
 
+void SwapTask::set_ranges(const std::vector<SwapRange>& ranges) {
+  ranges_ = checked_ranges(ranges);
+  range_options_.clear();
+  for (SwapRange& r : ranges_) {
+    SwapTaskOptions here = options_;
+    options_from_json(here, r.options);
+    here.swap.device = options_.swap.device;
+    here.swap.precision = options_.swap.precision;
+    range_options_.push_back(here.swap);
+    r.options = options_to_json(here.swap);
+  }
+  range_renderers_.assign(ranges_.size(), {});
+}
+
 nlohmann::json SwapTask::options() const {
   nlohmann::json j = options_to_json(options_);
   j.erase("encoder_threads");
   j["encoder_threads"] = options_.writer.threads;
   for (const auto& e : entries_) j["map"][e.who] = e.model.name;
   j["output"] = fs::absolute(out_).lexically_normal().string();
+  for (const SwapRange& r : ranges_)
+    j["ranges"].push_back({{"first", r.first}, {"last", r.last}, {"options", r.options}});
   return j;
 }
 
@@ -143,33 +170,43 @@ void SwapTask::choose(const fs::path& out, Run& run) const {
   write_file_atomic(out, choice.dump());
 }
 
+const swap::Renderer* SwapTask::renderer_of(int range, size_t entry) {
+  if (range < 0) return renderers_[entry].get();
+  const auto r = static_cast<size_t>(range);
+  auto& here = range_renderers_[r];
+  while (here.size() <= entry)
+    here.push_back(std::make_shared<swap::Renderer>(*renderers_[here.size()], range_options_[r]));
+  return here[entry].get();
+}
+
 void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
   const FrameIndex begin = chunk.what.at("begin"), end = chunk.what.at("end");
   const auto row = run.project.media_by_hash(target_input().hash);
   LIKENESS_REQUIRE(row.has_value());
   const auto choice = nlohmann::json::parse(read_file(run.work / "choice.json"));
-  Segment s{target_, begin, end, {}, {}};
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    if (renderers_.size() <= i)  // loading costs seconds: once for all segments
-      renderers_.push_back(
-          std::make_shared<swap::Renderer>(entries_[i].model.weights, options_.swap));
-    s.layers.emplace_back(renderers_[i].get(), choice.at(i).at("tracks").get<std::vector<int>>());
-  }
-  s.faces = run.project.faces(row->id, begin - 1, end == INT64_MAX ? end : end + 1);
+  for (size_t i = renderers_.size(); i < entries_.size(); ++i)  // once for all segments: seconds
+    renderers_.push_back(
+        std::make_shared<swap::Renderer>(entries_[i].model.weights, options_.swap));
   if (!progress_begun_)
     run.progress.begin("swap " + target_.filename().string(), frames_left_, "frames");
   progress_begun_ = true;
   std::optional<trust::OutputVideo> writer;
   const media::VideoInfo info = media::probe(target_);
-  const SegmentCounts counts = render_segment(
-      s,
-      [&](const media::Frame& frame) {
-        if (!writer)
-          writer.emplace(run.grant, run.watermark, out, info, options_.writer,
-                         options_.label.label);
-        writer->write(frame);
-      },
-      run.progress, run.cancel);
+  const auto write = [&](const media::Frame& frame) {
+    if (!writer)
+      writer.emplace(run.grant, run.watermark, out, info, options_.writer, options_.label.label);
+    writer->write(frame);
+  };
+  SegmentCounts counts;
+  for (const SwapSpan& span : swap_spans(ranges_, begin, end)) {
+    Segment s{target_, span.begin, span.end, {}, {}};
+    for (size_t i = 0; i < entries_.size(); ++i)
+      s.layers.emplace_back(renderer_of(span.range, i),
+                            choice.at(i).at("tracks").get<std::vector<int>>());
+    s.faces =
+        run.project.faces(row->id, span.begin - 1, span.end == INT64_MAX ? span.end : span.end + 1);
+    add_counts(counts, render_segment(s, write, run.progress, run.cancel));
+  }
   const nlohmann::json j = {
       {"frames", counts.frames},   {"swapped", counts.swapped},
       {"no_face", counts.no_face}, {"other_face", counts.other_face},
