@@ -111,9 +111,6 @@ export class Studio {
   get page() {
     return new URL(this.url).port;
   }
-  get pid() {
-    return this.#child.pid;
-  }
   kill(signal = 'SIGKILL') {
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return Promise.resolve();

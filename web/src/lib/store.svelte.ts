@@ -162,7 +162,9 @@ class Store {
     else this.refresh('jobs');
     if (before === job.state) return;
     this.refresh('jobs');
-    if (job.state === 'done') toasts.note(`${job.title}: done.`, this.#lookAt(job));
+    const look = this.#lookAt(job);
+    // Who is in the room already sees it.
+    if (job.state === 'done' && look?.room !== router.route.room && router.route.room !== 'jobs') toasts.note(`${job.title}: done.`, look);
     if (job.state === 'failed' && job.error) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: String(job.id), query: {} }) } });
     if (!['done', 'failed', 'cancelled'].includes(job.state)) return;
     this.refresh('media', 'facesets', 'subjects', 'models', 'outputs', 'consents');
@@ -173,7 +175,7 @@ class Store {
   #lookAt(job: Job) {
     const model = job.arguments.model;
     const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''] }[job.task];
-    return target ? { label: 'Look', run: () => router.go({ room: target[0] as 'faces', item: target[1]!, query: {} }) } : undefined;
+    return target ? { room: target[0], label: 'Look', run: () => router.go({ room: target[0] as 'faces', item: target[1]!, query: {} }) } : undefined;
   }
 
   upsertMedia(media: Media) {

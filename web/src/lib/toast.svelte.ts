@@ -19,7 +19,7 @@ class Toasts {
 
   show(toast: Omit<Toast, 'id'>, seconds = toast.kind === 'error' ? 12 : toast.action ? 10 : 4) {
     const id = this.#next++;
-    this.list = [...this.list.slice(-3), { ...toast, id }];
+    this.list = [...this.list.slice(-1), { ...toast, id }];
     this.resume(id, seconds);
     return id;
   }
