@@ -75,8 +75,16 @@ void add_actions(Router& router, App& app) {
       });
   order.body = object_schema({"ids: array numbers of jobs, first to run first"});
   router.add("DELETE", base + "/{job}", "forget a finished one", [&app](const Request& r) {
-    app.open_id(r.param("project"));
+    const auto p = app.project(r);
+    std::string evidence;  // a consent that could not be recorded: its video shows a person
+    for (const auto& job : app.queue().jobs(r.param("project")))
+      if (job["id"] == r.id("job") && job["task"] == "consent-record" &&
+          job["arguments"].is_object())
+        evidence = job["arguments"].value("evidence", "");
     app.queue().remove(r.param("project"), r.id("job"));
+    std::error_code ec;
+    if (evidence.rfind("work/evidence/", 0) == 0 && evidence.find("..") == std::string::npos)
+      std::filesystem::remove_all((p->folder() / evidence).parent_path(), ec);
     return Response::json({{"removed", r.id("job")}});
   });
   auto& log = router.add("GET", base + "/{job}/log", "its log lines", [&app](const Request& r) {
