@@ -74,7 +74,8 @@ class Store {
 
   /** Loads a project. `resume`: goes back to the address where it was left. */
   async open(id: string, resume = false) {
-    if (this.project?.id === id || this.#opening === id) return;
+    if (this.#opening === id) return;
+    if (this.project?.id === id) return resume ? this.#resume(id) : undefined;
     this.#opening = id;
     this.loading = true;
     this.failure = null;
@@ -85,10 +86,7 @@ class Store {
       if (this.#opening !== id) return;
       this.project = project;
       this.ui = ui ?? {};
-      if (resume) {
-        if (this.ui.address?.startsWith(`/p/${encodeURIComponent(id)}/`)) router.openAddress(this.ui.address, true);
-        else router.go({ project: id, room: 'media', item: '', query: {} }, true);
-      }
+      if (resume) this.#resume(id);
     } catch (error) {
       this.project = null;
       this.failure = error instanceof ApiError ? { code: error.code, what: error.what, hint: error.hint || 'Choose another project.' } : { code: 'internal', what: String(error), hint: 'Reload the page.' };
@@ -98,6 +96,12 @@ class Store {
         this.loading = false;
       }
     }
+  }
+
+  /** Back to where the project was looked at last. */
+  #resume(id: string) {
+    if (this.ui.address?.startsWith(`/p/${encodeURIComponent(id)}/`)) router.openAddress(this.ui.address);
+    else router.go({ project: id, room: 'media', item: '', query: {} });
   }
 
   close() {

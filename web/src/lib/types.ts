@@ -96,6 +96,7 @@ export interface FaceRow {
 
 export interface Faceset {
   subject: string;
+  /** Those that training sees; `excluded` come on top. */
   faces: number;
   excluded: number;
   bytes: number;
