@@ -368,6 +368,7 @@ try {
     await page.getByRole('button', { name: 'Turn the camera on' }).click();
     await page.getByRole('button', { name: 'Record', exact: true }).click();
     await page.getByRole('button', { name: 'Stop', exact: true }).waitFor({ timeout: 15_000 });
+    await page.waitForTimeout(3000);
     await page.getByRole('button', { name: 'Stop', exact: true }).click();
     await page.getByRole('textbox', { name: /Who watched/ }).fill('J. Roe');
     await page.getByRole('checkbox', { name: /I heard the person say/ }).check();

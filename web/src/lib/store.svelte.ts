@@ -169,7 +169,8 @@ class Store {
     const look = this.#lookAt(job);
     // Who is in the room already sees it.
     if (job.state === 'done' && look?.room !== router.route.room && router.route.room !== 'jobs') toasts.note(`${job.title}: done.`, look);
-    if (job.state === 'failed' && job.error) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: String(job.id), query: {} }) } });
+    const shownThere = job.task === 'consent-record' && router.route.room === 'consent';
+    if (job.state === 'failed' && job.error && !shownThere) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: String(job.id), query: {} }) } });
     if (!['done', 'failed', 'cancelled'].includes(job.state)) return;
     this.refresh('media', 'facesets', 'subjects', 'models', 'outputs', 'consents');
     this.facesVersion++;
@@ -178,7 +179,7 @@ class Store {
 
   #lookAt(job: Job) {
     const model = job.arguments.model;
-    const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''] }[job.task];
+    const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''], 'consent-record': ['consent', String(job.arguments.subject ?? '')] }[job.task];
     return target ? { room: target[0], label: 'Look', run: () => router.go({ room: target[0] as 'faces', item: target[1]!, query: {} }) } : undefined;
   }
 
