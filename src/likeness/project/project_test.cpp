@@ -178,6 +178,66 @@ TEST_F(ProjectTest, ManualFacesSurviveANewAnalysis) {
   expect_same(got[2], far);
 }
 
+TEST_F(ProjectTest, CorrectedFacesCanBeReverted) {
+  Project p = fresh();
+  const int64_t clip = p.put_media({.path = "a.mp4", .hash = "h", .frames = 3});
+  const TrackRow track{.media = clip, .track = 0, .first = 0, .last = 2};
+  p.put_faces(clip, {some_face(0, 0, 1), some_face(1, 0, 1)}, {track});
+  const auto at = [&](FrameIndex frame) { return p.faces(clip, frame, frame + 1); };
+  const float detected = at(1)[0].points[7].x;
+  for (uint64_t seed : {50u, 51u}) {  // twice: what was detected is kept, not the first correction
+    p.correct_face(clip, some_face(1, 0, seed));
+    EXPECT_TRUE(at(1)[0].manual);
+    EXPECT_NE(at(1)[0].points[7].x, detected);
+  }
+  EXPECT_TRUE(p.revert_face(clip, 1, 0));
+  ASSERT_EQ(at(1).size(), 1u);
+  EXPECT_FALSE(at(1)[0].manual);
+  EXPECT_EQ(at(1)[0].points[7].x, detected);
+  EXPECT_FALSE(p.revert_face(clip, 1, 0));
+  EXPECT_FALSE(p.revert_face(clip, 0, 0));
+  EXPECT_EQ(at(0).size(), 1u);
+  // Where nothing was detected nothing stays.
+  p.correct_face(clip, some_face(2, 0, 3));
+  EXPECT_TRUE(p.revert_face(clip, 2, 0));
+  EXPECT_TRUE(at(2).empty());
+  // A new analysis finds another face at the corrected place: that is what reverting gives back.
+  p.correct_face(clip, some_face(1, 0, 50));
+  const face::Face anew = some_face(1, 0, 77);
+  p.put_faces(clip, {anew}, {track});
+  EXPECT_TRUE(at(1)[0].manual);
+  EXPECT_TRUE(p.revert_face(clip, 1, 0));
+  EXPECT_EQ(at(1)[0].points[7].x, anew.points[7].x);
+  // Nothing of a track that is forgotten comes back.
+  p.correct_face(clip, some_face(1, 0, 50));
+  p.forget_track(clip, 0);
+  EXPECT_EQ(p.count_faces(clip), 0);
+  EXPECT_FALSE(p.revert_face(clip, 1, 0));
+  EXPECT_TRUE(p.tracks(clip).empty());
+}
+
+TEST_F(ProjectTest, TheQueueKeepsItsOrder) {
+  {
+    Project p = fresh();
+    const int64_t a = p.add_to_queue("queued", {{"task", "a"}});
+    p.add_to_queue("queued", {{"task", "b"}});
+    QueueRow first = p.queue().at(0);
+    EXPECT_EQ(first.id, a);
+    first.position = 100;
+    first.state = "paused";
+    p.update_queue(first);
+  }
+  Project p = Project::open(folder_ / "film");
+  const auto rows = p.queue();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].entry["task"], "b");
+  EXPECT_EQ(rows[1].state, "paused");
+  p.remove_from_queue(rows[1].id);
+  EXPECT_EQ(p.queue().size(), 1u);
+  EXPECT_EQ(code_of([&] { p.remove_from_queue(rows[1].id); }), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of([&] { p.update_queue(rows[1]); }), ErrorCode::kNotFound);
+}
+
 TEST_F(ProjectTest, JobsOfDeadProcessesAreInterrupted) {
   Project p = fresh();
   int64_t done = p.begin_job("swap", {{"crf", 3}});
