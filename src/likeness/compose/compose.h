@@ -64,10 +64,10 @@ ImageF match_color(const ImageF& source, const ImageF& source_mask, const ImageF
                    const ImageF& reference_mask, ColorMatch method);
 
 /// Light at the seam: the ratio base / over along the mask's edge, smoothed over reach_px / 2 and
-/// fading towards the inside over reach_px, is multiplied onto `over`. Where base is of another kind
-/// there (hair, background: light more than about twice apart) it does not count. A membrane in log
-/// space, cut short; equal images stay equal. amount in [0, 1]. `over` outside the mask is not
-/// looked at.
+/// fading towards the inside over reach_px, is multiplied onto `over`. Where base is of another
+/// kind there (hair, background: light more than about twice apart) it does not count. A membrane
+/// in log space, cut short; equal images stay equal. amount in [0, 1]. `over` outside the mask is
+/// not looked at.
 void match_edge(ImageF& over, const ImageF& base, const ImageF& mask, float reach_px, float amount);
 
 // ---- blend: all give base where the mask is 0
