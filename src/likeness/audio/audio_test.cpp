@@ -152,6 +152,13 @@ TEST(Loudness, TheLimiterHoldsItsCeilingAndLeavesTheRestAlone) {
   limit_true_peak(quiet, -3);
   EXPECT_EQ(quiet.samples, same.samples);
 }
+TEST(Loudness, TheLimiterWorksAcrossItsBlocks) {
+  AudioClip c = sine(24000, 441, 25, 0.3f);  // more than two blocks
+  for (const size_t at : {size_t{1} << 18, size_t{1} << 19})
+    for (size_t i = at - 40; i < at + 40; ++i) c.samples[i] *= 3;
+  limit_true_peak(c, -6);
+  EXPECT_LE(measure_loudness(c).true_peak_db, -5.9);
+}
 TEST(Loudness, NormalisedSoundHasTheLoudnessAskedFor) {
   for (const float level : {0.01f, 0.1f, 0.9f}) {
     AudioClip c = voice(24000, 180, 3);

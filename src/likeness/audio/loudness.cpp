@@ -24,21 +24,33 @@ double decibels(double amplitude) {
   return amplitude > 0 ? std::max(kSilence, 20 * std::log10(amplitude)) : kSilence;
 }
 
-/// Largest true amplitude around every frame: the four-fold oversampled sound of all channels.
+/// Largest true amplitude around every frame: the four-fold oversampled sound of all channels. In
+/// blocks, so that an hour of sound does not take an hour's memory four times.
 std::vector<float> true_amplitude(const AudioClip& clip) {
   constexpr int kOver = 4;
-  const AudioClip fine = resample(clip, clip.rate_hz * kOver);
+  constexpr size_t kBlock = 1u << 18, kMargin = 256;
   const auto channels = static_cast<size_t>(clip.channels);
-  std::vector<float> out(clip.frames());
-  const size_t count = fine.frames();
-  for (size_t i = 0; i < out.size(); ++i) {
-    float peak = 0;
-    const size_t begin = i * kOver >= 2 ? i * kOver - 2 : 0, end = std::min(count, i * kOver + 3);
-    for (size_t k = begin * channels; k < end * channels; ++k)
-      peak = std::max(peak, std::abs(fine.samples[k]));
-    for (size_t c = 0; c < channels; ++c)
-      peak = std::max(peak, std::abs(clip.samples[i * channels + c]));
-    out[i] = peak;
+  const size_t frames = clip.frames();
+  std::vector<float> out(frames);
+  for (size_t begin = 0; begin < frames; begin += kBlock) {
+    const size_t end = std::min(frames, begin + kBlock);
+    const size_t from = begin >= kMargin ? begin - kMargin : 0;
+    const size_t to = std::min(frames, end + kMargin);
+    AudioClip part{clip.rate_hz, clip.channels, {}};
+    part.samples.assign(clip.samples.begin() + static_cast<long>(from * channels),
+                        clip.samples.begin() + static_cast<long>(to * channels));
+    const AudioClip fine = resample(part, clip.rate_hz * kOver);
+    const size_t count = fine.frames();
+    for (size_t i = begin; i < end; ++i) {
+      float peak = 0;
+      const size_t at = (i - from) * kOver;
+      for (size_t k = (at >= 2 ? at - 2 : 0) * channels; k < std::min(count, at + 3) * channels;
+           ++k)
+        peak = std::max(peak, std::abs(fine.samples[k]));
+      for (size_t c = 0; c < channels; ++c)
+        peak = std::max(peak, std::abs(clip.samples[i * channels + c]));
+      out[i] = peak;
+    }
   }
   return out;
 }

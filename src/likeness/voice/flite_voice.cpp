@@ -150,16 +150,36 @@ class FliteVoice : public Voice {
     for (size_t i = begin; i < end; ++i)
       text += (text.empty() ? "" : " ") + spelling(sentence.words[i]) + sentence.words[i].mark;
     feat_set_float(voice_->features, "duration_stretch", static_cast<float>(1 / rate));
-    std::srand(1);  // its noise comes from there; the same words shall give the same samples
-    const Utterance u(flite_synth_text(text.c_str(), voice_));
-    const cst_wave* wave = u ? utt_wave(u.get()) : nullptr;
-    if (!wave || wave->num_samples <= 0 || wave->sample_rate != info_.rate_hz)
-      throw Error(ErrorCode::kInternal, "flite gave no sound for '" + text + "'",
-                  "please report this with the text");
+    const Utterance u = rendered(text);
+    const cst_wave* wave = utt_wave(u.get());
     const double offset = out.clip.duration_s();
     for (int i = 0; i < wave->num_samples; ++i)
       out.clip.samples.push_back(static_cast<float>(wave->samples[i]) / 32768.0f);
     times(u.get(), offset, end - begin, out);
+  }
+
+  /// flite takes its noise from rand(), which other threads of this process may call in between.
+  /// The same words shall give the same samples, so a rendering counts when the next one agrees
+  /// with it.
+  Utterance rendered(const std::string& text) const {
+    constexpr int kMostTries = 8;
+    Utterance last;
+    for (int i = 0; i < kMostTries; ++i) {
+      std::srand(1);
+      Utterance now(flite_synth_text(text.c_str(), voice_));
+      const cst_wave* wave = now ? utt_wave(now.get()) : nullptr;
+      if (!wave || wave->num_samples <= 0 || wave->sample_rate != info_.rate_hz)
+        throw Error(ErrorCode::kInternal, "flite gave no sound for '" + text + "'",
+                    "please report this with the text");
+      if (last) {
+        const cst_wave* before = utt_wave(last.get());
+        if (before->num_samples == wave->num_samples &&
+            std::equal(wave->samples, wave->samples + wave->num_samples, before->samples))
+          return now;
+      }
+      last = std::move(now);
+    }
+    return last;
   }
 
   /// Words of ours are tokens of flite's, which may be several words of its own ("it" "'s").

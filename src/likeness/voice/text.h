@@ -65,8 +65,9 @@ struct TextOptions {
   size_t longest_words = 40;  ///< a longer sentence is divided, at a comma where there is one
 };
 
-/// More than this many characters at once are refused: about three and a half hours of speech.
-inline constexpr size_t kMostCharacters = 200'000;
+/// More than this many characters at once are refused: about an hour of speech, which is held in
+/// memory.
+inline constexpr size_t kMostCharacters = 60'000;
 
 /// Plain text, or SSML when it begins with <speak. Throws kUsage (empty, too long), kBadInput (not
 /// UTF-8, SSML that is wrong), kUnsupported (letters of a script the voice's language is not
