@@ -13,6 +13,9 @@
 #include "likeness/base/rng.h"
 #include "likeness/tensor/onnx_graph.h"
 
+// ONNX Runtime keeps a little of its own when a model is refused.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libonnxruntime"; }
+
 namespace likeness::tensor {
 namespace {
 namespace fs = std::filesystem;

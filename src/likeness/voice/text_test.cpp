@@ -208,7 +208,7 @@ TEST(Text, BadInputGivesAnErrorOrAWarning) {
   EXPECT_EQ(code("bad \xc3\x28 bytes"), ErrorCode::kBadInput);
   EXPECT_EQ(code("привет"), ErrorCode::kUnsupported);
   EXPECT_EQ(code("hello 世界"), ErrorCode::kUnsupported);
-  const Script s = read_script(std::string("a\x01\x07 b \xf0\x9f\x98\x80 c\0 d", 17));
+  const Script s = read_script(std::string("a\x01\x07 b \xf0\x9f\x98\x80 c") + char(0) + " d");
   EXPECT_EQ(s.sentences.at(0).text(), "a b c d.");
   EXPECT_EQ(s.warnings.size(), 2u);
 }

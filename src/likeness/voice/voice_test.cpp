@@ -17,6 +17,9 @@
 #include "likeness/voice/child_process.h"
 #include "likeness/voice/piper.h"
 
+// ONNX Runtime keeps a little of its own when a model is refused.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libonnxruntime"; }
+
 namespace likeness::voice {
 namespace {
 namespace fs = std::filesystem;
