@@ -31,7 +31,9 @@ fs::path clean(const fs::path& folder) {
   return p.filename().empty() ? p.parent_path() : p;
 }
 
-uint64_t size_of(const fs::path& folder) {
+}  // namespace
+
+uint64_t folder_bytes(const fs::path& folder) {
   uint64_t bytes = 0;
   std::error_code ec;
   for (auto it = fs::recursive_directory_iterator(folder, ec);
@@ -39,8 +41,6 @@ uint64_t size_of(const fs::path& folder) {
     if (it->is_regular_file(ec)) bytes += it->file_size(ec);
   return bytes;
 }
-
-}  // namespace
 
 std::string App::project_id(const fs::path& folder) {
   return sha256(clean(folder).string()).substr(0, 12);
@@ -142,7 +142,7 @@ json App::recents() {
                    {"name", path.filename().string()},
                    {"path", path.string()},
                    {"exists", exists},
-                   {"size_bytes", exists ? size_of(path) : 0},
+                   {"size_bytes", exists ? folder_bytes(path) : 0},
                    {"opened_at", opened.count(id) ? json(opened[id]) : json()}});
   }
   std::sort(out.begin(), out.end(), [](const json& a, const json& b) {

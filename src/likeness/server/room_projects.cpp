@@ -18,21 +18,12 @@ namespace {
 
 constexpr size_t kMostUi = 64 << 10;
 
-uint64_t size_of(const fs::path& folder) {
-  uint64_t bytes = 0;
-  std::error_code ec;
-  for (auto it = fs::recursive_directory_iterator(folder, ec);
-       !ec && it != fs::recursive_directory_iterator(); it.increment(ec))
-    if (it->is_regular_file(ec)) bytes += it->file_size(ec);
-  return bytes;
-}
-
 json project_json(App& app, const App::Open& open) {
   const project::Project& p = *open.project;
   json disk = json::object();
   uint64_t total = 0;
   for (const char* part : {"media", "facesets", "models", "outputs", "trash", "work"}) {
-    const uint64_t bytes = size_of(p.folder() / part);
+    const uint64_t bytes = folder_bytes(p.folder() / part);
     disk[part] = bytes;
     total += bytes;
   }

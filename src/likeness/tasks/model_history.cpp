@@ -18,16 +18,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 namespace {
 
-std::string utc_of(const fs::path& path) {
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return "";
-  std::tm tm{};
-  gmtime_r(&st.st_mtim.tv_sec, &tm);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-  return text;
-}
-
 /// The number in step-00000120.EXT; -1 when the name is another.
 int64_t step_of(const fs::path& path) {
   const std::string stem = path.stem().string();
@@ -43,7 +33,7 @@ std::vector<HistoryEntry> history(const fs::path& folder, const std::string& ext
   for (const auto& f : fs::directory_iterator(folder, ec)) {
     const int64_t step = step_of(f.path());
     if (step >= 0 && f.path().extension() == extension)
-      out.push_back({step, f.path(), utc_of(f.path())});
+      out.push_back({step, f.path(), modified_utc(f.path())});
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
   return out;
@@ -83,6 +73,16 @@ json last_options(const project::Project& project, const std::string& model) {
 }
 
 }  // namespace
+
+std::string modified_utc(const fs::path& path) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return "";
+  std::tm tm{};
+  gmtime_r(&st.st_mtim.tv_sec, &tm);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+  return text;
+}
 
 std::vector<std::string> model_folders(const project::Project& project) {
   std::vector<std::string> out;
@@ -138,7 +138,7 @@ json model_overview(const project::Project& project, const std::string& model) {
   if (fs::exists(folder / "preview.png", ec)) {
     const auto past = model_previews(project, model);
     j["preview"] = {{"step", past.empty() ? j["step"] : json(past.back().step)},
-                    {"at", utc_of(folder / "preview.png")}};
+                    {"at", modified_utc(folder / "preview.png")}};
   }
   return j;
 }

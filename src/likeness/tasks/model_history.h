@@ -12,6 +12,9 @@
 
 namespace likeness::tasks {
 
+/// When a file was last written, ISO 8601 UTC; empty when it is not there.
+std::string modified_utc(const std::filesystem::path& path);
+
 /// Names of all folders in models/, finished or not.
 std::vector<std::string> model_folders(const project::Project& project);
 /// {name, identity, performer, step, elapsed_s, state, held_out, preview, bytes, sealed, exported}.

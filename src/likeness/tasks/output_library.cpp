@@ -5,11 +5,10 @@
 #include <chrono>
 #include <map>
 
-#include <sys/stat.h>
-
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/media/video.h"
+#include "likeness/tasks/model_history.h"
 #include "likeness/trust/finish.h"
 #include "likeness/trust/ledger.h"
 
@@ -25,16 +24,6 @@ std::string kind_of(const fs::path& path) {
   if (e == ".wav" || e == ".flac" || e == ".mp3" || e == ".m4a" || e == ".ogg") return "audio";
   if (media::is_image_path(path)) return "image";
   return "video";
-}
-
-std::string utc_of(const fs::path& path) {
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return "";
-  std::tm tm{};
-  gmtime_r(&st.st_mtim.tv_sec, &tm);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-  return text;
 }
 
 bool is_wanted(const fs::directory_entry& entry) {
@@ -63,7 +52,7 @@ std::vector<OutputRow> list_outputs(const project::Project& project) {
     row.id = sha256(relative).substr(0, 16);
     row.kind = kind_of(row.path);
     row.bytes = f.is_directory(ec) ? 0 : f.file_size(ec);
-    row.made_at = utc_of(row.path);
+    row.made_at = modified_utc(row.path);
     if (const auto it = known.find(relative); it != known.end()) {
       const auto& body = it->second.body;
       row.in_ledger = true;
