@@ -77,10 +77,9 @@ server::AppParts parts_of_app() {
 /// What the library says goes to stderr as always, and to the log of the job it is about.
 void forward_log(server::App& app) {
   set_log_sink([&app](LogLevel level, const std::string& text) {
-    static constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
     if (level == LogLevel::kDebug) return;
     if (level != LogLevel::kInfo)
-      std::fprintf(stderr, "%s: %s\n", kNames[static_cast<int>(level)], text.c_str());
+      std::fprintf(stderr, "%s: %s\n", jobs::log_level_name(level), text.c_str());
     app.queue().on_log(level, text);
   });
 }

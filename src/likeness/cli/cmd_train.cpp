@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/cli/option_flags.h"
 #include "likeness/cli/session.h"
+#include "likeness/tasks/model_history.h"
 #include "likeness/tasks/train.h"
 
 namespace likeness::cli {
@@ -46,10 +47,8 @@ void add_train_command(Session& s) {
     auto p = project::Project::open(a->folder);
     tasks::TrainTask task(a->model, a->identity, a->performer, flags->resolve(&p));
     trust::authorise(p, task.request());  // before anything is moved
-    if (a->restart && std::filesystem::exists(p.model_folder(a->model))) {
-      tasks::ProjectLock lock(p, "model-" + a->model);
-      p.move_to_trash(p.model_folder(a->model), "model", a->model);
-    }
+    if (a->restart && std::filesystem::exists(p.model_folder(a->model)))
+      tasks::discard_model(p, a->model);
     const auto done = s.run(task, p);
     s.print(done.report, text_of(done.report));
     if (done.report["stopped_by"] != "cancel") return 0;

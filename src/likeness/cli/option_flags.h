@@ -54,13 +54,7 @@ class OptionFlags {
   }
   std::vector<std::pair<std::string, nlohmann::json>> layers(
       const project::Project* project) const {
-    std::vector<std::pair<std::string, nlohmann::json>> out;
-    auto add_table = [&](const std::string& layer, const nlohmann::json& whole) {
-      if (whole.contains(task_)) out.emplace_back(layer, whole[task_]);
-    };
-    if (!preset_->empty()) add_table("preset " + *preset_, load_preset(*preset_));
-    if (project) add_table("project.toml", project->config());
-    out.emplace_back("environment", options_from_environment(task_, options_schema(O{})));
+    auto out = tasks::option_layers(task_, options_schema(O{}), project, *preset_);
     out.emplace_back("flag", *flags_);
     return out;
   }

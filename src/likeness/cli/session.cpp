@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include "likeness/base/error_json.h"
 #include "likeness/cli/terminal.h"
 
 namespace likeness::cli {
@@ -62,10 +63,7 @@ int Session::report(const Error& error) const {
   std::fprintf(stderr, "error: %s\n", error.what());
   if (!error.hint().empty()) std::fprintf(stderr, "hint: %s\n", error.hint().c_str());
   if (json_) {
-    const nlohmann::json j = {{"error",
-                               {{"code", error_code_name(error.code())},
-                                {"what", error.what()},
-                                {"hint", error.hint()}}}};
+    const nlohmann::json j = {{"error", error_json(error)}};
     std::puts(j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
   return exit_status(error.code());

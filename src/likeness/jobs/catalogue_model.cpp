@@ -80,12 +80,7 @@ fs::path clip_of(const project::Project& project, const json& arguments) {
 
 template <typename O>
 O resolve(const project::Project& project, const std::string& task, const json& given) {
-  O options;
-  const json config = project.config();
-  if (config.contains(task)) options_from_json(options, config[task]);
-  options_from_json(options, options_from_environment(task, options_schema(O{})));
-  if (!given.is_null()) options_from_json(options, given);
-  return options;
+  return tasks::resolve_options<O>(task, &project, given);
 }
 
 /// The gate is asked when the job is queued, and again when it runs.

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "likeness/base/atomic_file.h"
-#include "likeness/base/error.h"
+#include "likeness/base/error_json.h"
 
 namespace likeness::jobs {
 namespace fs = std::filesystem;
@@ -31,9 +31,6 @@ json progress_json(const ProgressState& p) {
           {"elapsed_s", p.elapsed_s},
           {"eta_s", p.eta_s < 0 ? json() : json(p.eta_s)}};
 }
-json error_json(const Error& e) {
-  return {{"code", error_code_name(e.code())}, {"what", e.what()}, {"hint", e.hint()}};
-}
 json field(const json& entry, const char* name) {
   const auto it = entry.find(name);
   return it == entry.end() ? json() : *it;
@@ -43,6 +40,11 @@ json field(const json& entry, const char* name) {
 }
 
 }  // namespace
+
+const char* log_level_name(LogLevel level) {
+  static constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
+  return kNames[static_cast<int>(level)];
+}
 
 Queue::Queue(MakeWork make, QueueListener listener)
     : make_(std::move(make)), listener_(std::move(listener)) {
@@ -418,7 +420,6 @@ fs::path Queue::log_path_locked(const std::string& project, int64_t job) const {
 }
 
 void Queue::on_log(LogLevel level, const std::string& text) {
-  static constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
   Key key;
   fs::path path;
   {
@@ -436,10 +437,8 @@ void Queue::on_log(LogLevel level, const std::string& text) {
     std::error_code ec;
     fs::create_directories(path.parent_path(), ec);
     std::ofstream out(path, std::ios::app);  // a log that cannot be written stops nothing
-    out << json{{"t", project::now_utc()},
-                {"level", kNames[static_cast<int>(level)]},
-                {"text", text}}
-               .dump(-1, ' ', false, json::error_handler_t::replace)
+    out << json{{"t", project::now_utc()}, {"level", log_level_name(level)}, {"text", text}}.dump(
+               -1, ' ', false, json::error_handler_t::replace)
         << "\n";
   }
   if (listener_.logged) listener_.logged(key.first, key.second, level, text);

@@ -50,6 +50,9 @@ struct QueueListener {
       logged;
 };
 
+/// debug, info, warning or error.
+const char* log_level_name(LogLevel level);
+
 class Queue {
  public:
   Queue(MakeWork make, QueueListener listener);

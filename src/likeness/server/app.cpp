@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "likeness/base/atomic_file.h"
+#include "likeness/base/file_facts.h"
 #include "likeness/base/hash.h"
 #include "likeness/server/ranges.h"
 
@@ -33,15 +34,6 @@ fs::path clean(const fs::path& folder) {
 
 }  // namespace
 
-uint64_t folder_bytes(const fs::path& folder) {
-  uint64_t bytes = 0;
-  std::error_code ec;
-  for (auto it = fs::recursive_directory_iterator(folder, ec);
-       !ec && it != fs::recursive_directory_iterator(); it.increment(ec))
-    if (it->is_regular_file(ec)) bytes += it->file_size(ec);
-  return bytes;
-}
-
 std::string App::project_id(const fs::path& folder) {
   return sha256(clean(folder).string()).substr(0, 12);
 }
@@ -52,11 +44,10 @@ App::App(AppParts parts)
              {[this](const std::string& project, const json& job) { job_changed(project, job); },
               [this](const std::string& project, int64_t job, LogLevel level,
                      const std::string& text) {
-                static constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
                 if (level != LogLevel::kDebug)
                   events_.publish(
                       "log", project,
-                      {{"job", job}, {"level", kNames[static_cast<int>(level)]}, {"text", text}});
+                      {{"job", job}, {"level", jobs::log_level_name(level)}, {"text", text}});
               }}) {}
 App::~App() { close(); }
 

@@ -50,9 +50,6 @@ struct AppParts {
   std::function<nlohmann::json()> doctor;
 };
 
-/// Sum of the files below a folder.
-uint64_t folder_bytes(const std::filesystem::path& folder);
-
 class App {
  public:
   explicit App(AppParts parts);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "likeness/server/ranges.h"
+#include "likeness/tasks/media_library.h"
 
 namespace likeness::server {
 namespace {
@@ -171,20 +172,13 @@ void FrameStore::clear() {
   clips_.clear();
 }
 
-int longest_for_width(int frame_width, int frame_height, int width) {
-  if (width <= 0 || width >= frame_width) return std::max(frame_width, frame_height);
-  if (frame_width >= frame_height) return width;
-  return std::max(
-      1, static_cast<int>(std::lround(static_cast<double>(width) * frame_height / frame_width)));
-}
-
 std::shared_ptr<const std::string> FrameStore::picture(const std::filesystem::path& clip,
                                                        FrameIndex index, int width, bool png) {
   const std::string key =
       key_of(clip, std::to_string(index) + "|" + std::to_string(width) + (png ? "|png" : "|jpg"));
   if (auto known = pictures_.get(key)) return known;
   const media::Frame f = frame(clip, index);
-  const Image8 image = f.rgb8_scaled(longest_for_width(f.width(), f.height(), width));
+  const Image8 image = f.rgb8_scaled(tasks::longest_for_width(f.width(), f.height(), width));
   return pictures_.put(key,
                        png ? media::encode_png(image) : media::encode_jpeg(image, kJpegQuality));
 }

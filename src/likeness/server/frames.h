@@ -60,7 +60,4 @@ class FrameStore {
   ByteCache pictures_{96u << 20};
 };
 
-/// Longest side for Frame::rgb8_scaled() so that the picture gets `width` wide.
-int longest_for_width(int frame_width, int frame_height, int width);
-
 }  // namespace likeness::server

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "likeness/base/error_json.h"
 #include "likeness/base/json_depth.h"
 
 namespace likeness::server {
@@ -182,9 +183,7 @@ Response Response::error(const HttpError& e) {
 }
 
 Response Response::error(const Error& e) {
-  return json(
-      {{"error", {{"code", error_code_name(e.code())}, {"what", e.what()}, {"hint", e.hint()}}}},
-      http_status(e.code()));
+  return json({{"error", error_json(e)}}, http_status(e.code()));
 }
 
 Response with_etag(const Request& request, Response response, const std::string& etag) {

@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include "likeness/base/file_facts.h"
 #include "likeness/base/hash.h"
 
 namespace likeness::server {
@@ -19,10 +20,7 @@ std::optional<uint64_t> number(std::string_view s) {
 }
 
 std::string tag_of(const std::filesystem::path& path, const struct stat& st) {
-  return sha256(path.string() + ":" + std::to_string(st.st_size) + ":" +
-                std::to_string(st.st_mtim.tv_sec) + "." + std::to_string(st.st_mtim.tv_nsec) + ":" +
-                std::to_string(st.st_ino))
-      .substr(0, 24);
+  return sha256(path.string() + ":" + file_stamp(st)).substr(0, 24);
 }
 
 std::string http_date(time_t t) {

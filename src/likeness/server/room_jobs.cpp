@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tasks, their command lines, and the queue.
+#include "likeness/base/error_json.h"
 #include "likeness/server/app.h"
-#include "likeness/tasks/runner.h"
+#include "likeness/tasks/model_history.h"
 
 namespace likeness::server {
 using nlohmann::json;
@@ -14,7 +15,7 @@ Response naming_option(F&& body) {
     return body();
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kUsage) throw;
-    json error = {{"code", error_code_name(e.code())}, {"what", e.what()}, {"hint", e.hint()}};
+    json error = error_json(e);
     const std::string what = e.what();
     for (const std::string word : {"option ", "argument "}) {
       if (what.rfind(word, 0) != 0) continue;
@@ -38,8 +39,7 @@ Response add(App& app, const Request& r) {
       const std::string model = arguments.at("model");
       std::error_code ec;
       if (std::filesystem::exists(p->model_folder(model), ec)) {
-        tasks::ProjectLock lock(*p, "model-" + model);
-        p->move_to_trash(p->model_folder(model), "model", model);
+        tasks::discard_model(*p, model);
         app.changed(project, "trash");
       }
     }

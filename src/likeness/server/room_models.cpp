@@ -122,8 +122,7 @@ void add_model_routes(Router& router, App& app) {
   router.add("DELETE", base + "/{model}", "to the trash", [&app](const Request& r) {
     const auto p = app.project(r);
     const std::string model = r.param("model");
-    tasks::ProjectLock lock(*p, "model-" + model);
-    const auto e = p->move_to_trash(p->model_folder(model), "model", model);
+    const auto e = tasks::discard_model(*p, model);
     app.changed(r.param("project"), "models");
     app.changed(r.param("project"), "trash");
     return Response::json({{"trash", e.id}});

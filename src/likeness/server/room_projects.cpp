@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "likeness/base/atomic_file.h"
+#include "likeness/base/file_facts.h"
 #include "likeness/server/app.h"
 #include "likeness/tasks/consent_ops.h"
 #include "likeness/tasks/faceset_ops.h"

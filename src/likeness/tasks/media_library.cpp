@@ -101,4 +101,11 @@ std::vector<float> waveform(const fs::path& path, int points) {
   return out;
 }
 
+int longest_for_width(int frame_width, int frame_height, int width) {
+  if (width <= 0 || width >= frame_width) return std::max(frame_width, frame_height);
+  if (frame_width >= frame_height) return width;
+  return std::max(
+      1, static_cast<int>(std::lround(static_cast<double>(width) * frame_height / frame_width)));
+}
+
 }  // namespace likeness::tasks

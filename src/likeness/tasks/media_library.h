@@ -31,4 +31,7 @@ std::filesystem::path free_name(const std::filesystem::path& folder, const std::
 /// Loudest sample of each of `points` equal parts of the sound, 0..1; empty without sound.
 std::vector<float> waveform(const std::filesystem::path& path, int points);
 
+/// Longest side for Frame::rgb8_scaled() so that the picture gets `width` wide.
+int longest_for_width(int frame_width, int frame_height, int width);
+
 }  // namespace likeness::tasks

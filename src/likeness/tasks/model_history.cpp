@@ -5,10 +5,9 @@
 #include <ctime>
 #include <fstream>
 
-#include <sys/stat.h>
-
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/base/file_facts.h"
 #include "likeness/base/sealed_file.h"
 #include "likeness/tasks/model_info.h"
 #include "likeness/tasks/runner.h"
@@ -74,14 +73,9 @@ json last_options(const project::Project& project, const std::string& model) {
 
 }  // namespace
 
-std::string modified_utc(const fs::path& path) {
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return "";
-  std::tm tm{};
-  gmtime_r(&st.st_mtim.tv_sec, &tm);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-  return text;
+project::TrashEntry discard_model(project::Project& project, const std::string& model) {
+  ProjectLock lock(project, "model-" + model);
+  return project.move_to_trash(project.model_folder(model), "model", model);
 }
 
 std::vector<std::string> model_folders(const project::Project& project) {
@@ -100,10 +94,7 @@ json model_overview(const project::Project& project, const std::string& model) {
   json j = {{"name", model},      {"identity", ""}, {"performer", ""},     {"step", 0},
             {"elapsed_s", 0.0},   {"state", "new"}, {"held_out", nullptr}, {"loss", nullptr},
             {"preview", nullptr}, {"bytes", 0},     {"sealed", false},     {"exported", false}};
-  uint64_t bytes = 0;
-  for (const auto& f : fs::recursive_directory_iterator(folder, ec))
-    if (f.is_regular_file(ec)) bytes += f.file_size(ec);
-  j["bytes"] = bytes;
+  j["bytes"] = folder_bytes(folder);
   if (fs::exists(folder / "model.safetensors", ec)) {
     j["exported"] = true;
     j["state"] = "ready";

@@ -12,8 +12,9 @@
 
 namespace likeness::tasks {
 
-/// When a file was last written, ISO 8601 UTC; empty when it is not there.
-std::string modified_utc(const std::filesystem::path& path);
+/// A model with all its history to the trash. Throws kIo (it is being trained), and as
+/// move_to_trash().
+project::TrashEntry discard_model(project::Project& project, const std::string& model);
 
 /// Names of all folders in models/, finished or not.
 std::vector<std::string> model_folders(const project::Project& project);

@@ -6,9 +6,9 @@
 #include <map>
 
 #include "likeness/base/error.h"
+#include "likeness/base/file_facts.h"
 #include "likeness/base/hash.h"
 #include "likeness/media/video.h"
-#include "likeness/tasks/model_history.h"
 #include "likeness/trust/finish.h"
 #include "likeness/trust/ledger.h"
 
@@ -34,6 +34,22 @@ bool is_wanted(const fs::directory_entry& entry) {
   return entry.is_regular_file(ec);
 }
 
+/// How the ledger names a file of the outputs folder.
+std::string ledger_name(const std::string& name) { return "outputs/" + name; }
+
+/// What the file itself tells.
+OutputRow row_of(const fs::directory_entry& f) {
+  std::error_code ec;
+  OutputRow row;
+  row.path = f.path();
+  row.name = f.path().filename().string();
+  row.id = sha256(ledger_name(row.name)).substr(0, 16);
+  row.kind = kind_of(row.path);
+  row.bytes = f.is_directory(ec) ? 0 : f.file_size(ec);
+  row.made_at = modified_utc(row.path);
+  return row;
+}
+
 }  // namespace
 
 std::vector<OutputRow> list_outputs(const project::Project& project) {
@@ -45,15 +61,8 @@ std::vector<OutputRow> list_outputs(const project::Project& project) {
   std::error_code ec;
   for (const auto& f : fs::directory_iterator(project.outputs_folder(), ec)) {
     if (!is_wanted(f)) continue;
-    OutputRow row;
-    row.path = f.path();
-    row.name = f.path().filename().string();
-    const std::string relative = "outputs/" + row.name;
-    row.id = sha256(relative).substr(0, 16);
-    row.kind = kind_of(row.path);
-    row.bytes = f.is_directory(ec) ? 0 : f.file_size(ec);
-    row.made_at = modified_utc(row.path);
-    if (const auto it = known.find(relative); it != known.end()) {
+    OutputRow row = row_of(f);
+    if (const auto it = known.find(ledger_name(row.name)); it != known.end()) {
       const auto& body = it->second.body;
       row.in_ledger = true;
       row.made_at = it->second.at;
@@ -75,8 +84,11 @@ std::vector<OutputRow> list_outputs(const project::Project& project) {
 }
 
 OutputRow output_row(const project::Project& project, const std::string& id) {
-  for (auto& row : list_outputs(project))
-    if (row.id == id) return row;
+  std::error_code ec;
+  for (const auto& f : fs::directory_iterator(project.outputs_folder(), ec)) {
+    if (!is_wanted(f)) continue;
+    if (OutputRow row = row_of(f); row.id == id) return row;
+  }
   throw Error(ErrorCode::kNotFound, "the project has no output " + id,
               "see the list of its outputs");
 }

@@ -24,7 +24,8 @@ struct OutputRow {
 
 /// Newest first. Files elsewhere (-o) are not listed.
 std::vector<OutputRow> list_outputs(const project::Project& project);
-/// Throws kNotFound.
+/// One of them, without what only the ledger knows: asked for at every frame and byte range. Throws
+/// kNotFound.
 OutputRow output_row(const project::Project& project, const std::string& id);
 
 }  // namespace likeness::tasks

@@ -59,16 +59,13 @@ std::vector<fs::path> run_chunks(Task& task, Run& run) {
 /// is cut into chunks; another project's never does.
 uint64_t draw_mark(project::Project& project, const Task& task,
                    const std::vector<trust::Input>& inputs) {
-  constexpr const char* kSecret = "watermark_secret";
-  if (!project.setting(kSecret).is_string())
-    project.set_setting(kSecret, hex(trust::random_bytes(16)));
   nlohmann::json j = task.options();
   for (const char* key : {"output", "chunk_frames"}) j.erase(key);
   std::string text =
       task.name() + "\n" + j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   for (const auto& in : inputs) text += in.hash + "\n";
-  const auto id = trust::watermark_id(
-      trust::hmac_sha256_hex(project.setting(kSecret).get<std::string>(), text).substr(0, 16));
+  const auto id =
+      trust::watermark_id(trust::hmac_sha256_hex(watermark_secret(project), text).substr(0, 16));
   return id && *id ? *id : trust::draw_watermark();
 }
 
@@ -108,6 +105,13 @@ JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs,
 }
 
 }  // namespace
+
+std::string watermark_secret(project::Project& project) {
+  constexpr const char* kSecret = "watermark_secret";
+  if (!project.setting(kSecret).is_string())
+    project.set_setting(kSecret, hex(trust::random_bytes(16)));
+  return project.setting(kSecret);
+}
 
 const char* program_version() { return LIKENESS_VERSION; }
 

@@ -38,6 +38,9 @@ class ProjectLock {
   int fd_ = -1;
 };
 
+/// What the ids of this project's marks are derived with; drawn on first use.
+std::string watermark_secret(project::Project& project);
+
 /// Program version, part of every key.
 const char* program_version();
 

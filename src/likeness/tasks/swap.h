@@ -49,6 +49,17 @@ void visit(SwapTaskOptions& o, V&& f) {
   f("any_face", o.any_face, OptionInfo{.help = "change every face, whoever it is"});
 }
 
+/// A model and who gets it.
+struct SwapEntry {
+  std::string who;  ///< subject, track number or "*"
+  ModelInfo model;
+};
+/// `model` means its performer, or everybody; `map` as SwapTask takes it. Throws kNotFound.
+std::vector<SwapEntry> swap_entries(const project::Project& project, const std::string& model,
+                                    const std::map<std::string, std::string>& map, bool any_face);
+/// Whom the gate is asked about for them.
+std::vector<trust::SubjectUse> swap_subjects(const std::vector<SwapEntry>& entries);
+
 class SwapTask : public Task {
  public:
   /// `map`: who gets which model: key = subject, track number or "*"; value = model. `model` alone
@@ -69,17 +80,13 @@ class SwapTask : public Task {
   Result join(const std::vector<std::filesystem::path>& parts, Run& run) override;
 
  private:
-  struct Entry {
-    std::string who;  ///< subject, track number or "*"
-    ModelInfo model;
-  };
   void choose(const std::filesystem::path& out, Run& run) const;
   void segment(const Chunk& chunk, const std::filesystem::path& out, Run& run);
   const trust::Input& target_input() const;
   const swap::Renderer* renderer_of(int range, size_t entry);
 
   std::filesystem::path target_, out_;
-  std::vector<Entry> entries_;
+  std::vector<SwapEntry> entries_;
   SwapTaskOptions options_;
   mutable std::vector<trust::Input> inputs_;
   using Renderers = std::vector<std::shared_ptr<swap::Renderer>>;  ///< per entry

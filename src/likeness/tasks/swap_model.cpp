@@ -33,17 +33,33 @@ int64_t count_frames(const fs::path& path) { return media::VideoReader(path).cou
 
 }  // namespace
 
+std::vector<SwapEntry> swap_entries(const project::Project& project, const std::string& model,
+                                    const std::map<std::string, std::string>& map, bool any_face) {
+  std::vector<SwapEntry> out;
+  if (!model.empty()) {
+    ModelInfo info = model_info(project, model);
+    const std::string who = any_face ? "*" : info.performer;
+    out.push_back({who, std::move(info)});
+  }
+  for (const auto& [who, name] : map) out.push_back({who, model_info(project, name)});
+  return out;
+}
+
+std::vector<trust::SubjectUse> swap_subjects(const std::vector<SwapEntry>& entries) {
+  std::vector<trust::SubjectUse> out;
+  for (const auto& e : entries) {
+    out.push_back({e.model.identity, trust::Role::kIdentity});
+    if (!e.model.performer.empty()) out.push_back({e.model.performer, trust::Role::kPerformer});
+  }
+  return out;
+}
+
 SwapTask::SwapTask(const project::Project& project, fs::path target, fs::path out,
                    const std::string& model, const std::map<std::string, std::string>& map,
                    SwapTaskOptions options)
     : target_(std::move(target)), out_(std::move(out)), options_(std::move(options)) {
   validate_options(options_);
-  if (!model.empty()) {
-    ModelInfo info = model_info(project, model);
-    const std::string who = options_.any_face ? "*" : info.performer;
-    entries_.push_back({who, std::move(info)});
-  }
-  for (const auto& [who, name] : map) entries_.push_back({who, model_info(project, name)});
+  entries_ = swap_entries(project, model, map, options_.any_face);
   if (entries_.empty())
     throw Error(ErrorCode::kUsage, "no model was named",
                 "say --model NAME, or --map SUBJECT=NAME for several faces");
@@ -82,12 +98,8 @@ nlohmann::json SwapTask::options() const {
 
 trust::Request SwapTask::request() const {
   trust::Request r{.task = "swap", .operation = trust::Operation::kSwap};
+  r.subjects = swap_subjects(entries_);
   r.label = options_.label.label;
-  for (const auto& e : entries_) {
-    r.subjects.push_back({e.model.identity, trust::Role::kIdentity});
-    if (!e.model.performer.empty())
-      r.subjects.push_back({e.model.performer, trust::Role::kPerformer});
-  }
   return r;
 }
 
@@ -153,7 +165,7 @@ void SwapTask::choose(const fs::path& out, Run& run) const {
                 "use footage where a face is at least 40 px wide");
   nlohmann::json choice = nlohmann::json::array();
   std::set<int> taken;
-  for (const Entry& e : entries_) {
+  for (const SwapEntry& e : entries_) {
     nlohmann::json mine = nlohmann::json::array();
     const WhoseTracks whose = tracks_of(run.project, row->id, e.who);
     for (int track : whose.tracks)

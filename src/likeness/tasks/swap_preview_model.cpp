@@ -6,9 +6,9 @@
 #include <optional>
 
 #include <ATen/Parallel.h>
-#include <sys/stat.h>
 
 #include "likeness/base/error.h"
+#include "likeness/base/file_facts.h"
 #include "likeness/base/hash.h"
 #include "likeness/base/threads.h"
 #include "likeness/swap/render.h"
@@ -16,8 +16,11 @@
 #include "likeness/tasks/consent_check.h"
 #include "likeness/tasks/media_library.h"
 #include "likeness/tasks/model_info.h"
+#include "likeness/tasks/presets.h"
+#include "likeness/tasks/runner.h"
 #include "likeness/tasks/swap.h"
 #include "likeness/tasks/swap_preview.h"
+#include "likeness/tasks/swap_segment.h"
 #include "likeness/trust/keys.h"
 #include "likeness/trust/ledger.h"
 #include "likeness/trust/watermark_still.h"
@@ -32,14 +35,6 @@ constexpr size_t kMostRenderers = 3, kMostGrants = 8, kMostChoices = 64;
 /// A grant is asked for again after this long, and at once when the ledger changed.
 constexpr auto kGrantLife = std::chrono::seconds(5);
 
-/// Changes whenever the file does.
-std::string stamp(const fs::path& path) {
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return "-";
-  return std::to_string(st.st_ino) + "." + std::to_string(st.st_size) + "." +
-         std::to_string(st.st_mtim.tv_sec) + "." + std::to_string(st.st_mtim.tv_nsec);
-}
-
 /// The same face in a frame that was made `scale` times as large.
 face::Face scaled(face::Face f, float scale) {
   for (auto& p : f.points) p = {p.x * scale, p.y * scale, p.z * scale};
@@ -51,11 +46,6 @@ face::Face scaled(face::Face f, float scale) {
   return f;
 }
 
-Point2 middle(const face::Face& f) {
-  Point2 sum;
-  for (size_t i = 0; i < face::kMeshPoints; ++i) sum = sum + Point2{f.points[i].x, f.points[i].y};
-  return sum * (1.0f / face::kMeshPoints);
-}
 Point2 motion_of(const std::vector<face::Face>& faces, const face::Face& f) {
   const face::Face *before = nullptr, *after = nullptr;
   for (const auto& other : faces) {
@@ -63,19 +53,12 @@ Point2 motion_of(const std::vector<face::Face>& faces, const face::Face& f) {
     if (other.frame == f.frame - 1) before = &other;
     if (other.frame == f.frame + 1) after = &other;
   }
-  if (before && after) return (middle(*after) - middle(*before)) * 0.5f;
-  if (after) return middle(*after) - middle(f);
-  if (before) return middle(f) - middle(*before);
-  return {};
+  return face_motion(before, f, after);
 }
 
 /// One id for all previews of a project.
 uint32_t preview_mark(project::Project& project) {
-  constexpr const char* kSecret = "watermark_secret";  // as the runner's
-  if (!project.setting(kSecret).is_string())
-    project.set_setting(kSecret, hex(trust::random_bytes(16)));
-  const std::string text =
-      trust::hmac_sha256_hex(project.setting(kSecret).get<std::string>(), "studio preview");
+  const std::string text = trust::hmac_sha256_hex(watermark_secret(project), "studio preview");
   return static_cast<uint32_t>(std::stoul(text.substr(0, 8), nullptr, 16));
 }
 
@@ -111,22 +94,13 @@ struct SwapPreviews::Impl {
   std::vector<Allowed> grants;
   std::vector<Choice> choices;
 
-  struct Layer {
-    std::string who;
-    ModelInfo model;
-  };
-
-  const trust::Grant& allow(const SwapPreviewRequest& r, const std::vector<Layer>& layers,
+  const trust::Grant& allow(const SwapPreviewRequest& r, const std::vector<SwapEntry>& layers,
                             const trust::Input& input) {
-    std::string key =
-        r.project.folder().string() + "|" + stamp(trust::ledger_path(r.project)) + "|" + input.hash;
+    std::string key = r.project.folder().string() + "|" +
+                      file_stamp(trust::ledger_path(r.project)) + "|" + input.hash;
     trust::Request ask{.task = "preview", .operation = trust::Operation::kSwap};
-    for (const auto& l : layers) {
-      ask.subjects.push_back({l.model.identity, trust::Role::kIdentity});
-      if (!l.model.performer.empty())
-        ask.subjects.push_back({l.model.performer, trust::Role::kPerformer});
-      key += "|" + l.model.name;
-    }
+    ask.subjects = swap_subjects(layers);
+    for (const auto& l : layers) key += "|" + l.model.name;
     const auto now = Clock::now();
     std::erase_if(grants, [&](const Allowed& a) { return now - a.at > kGrantLife; });
     for (const auto& a : grants)
@@ -144,8 +118,8 @@ struct SwapPreviews::Impl {
   /// The newest grants hold the keys of sealed models while this is called.
   std::shared_ptr<const swap::Renderer> renderer(const fs::path& weights,
                                                  const swap::SwapOptions& options) {
-    const std::string file =
-        weights.string() + "|" + stamp(weights) + "|" + options.device + "|" + options.precision;
+    const std::string file = weights.string() + "|" + file_stamp(weights) + "|" + options.device +
+                             "|" + options.precision;
     for (auto it = renderers.begin(); it != renderers.end(); ++it)
       if (it->key == file) {
         std::rotate(it, it + 1, renderers.end());
@@ -164,7 +138,7 @@ struct SwapPreviews::Impl {
     for (const auto& t : r.project.tracks(r.media))
       key += "|" + std::to_string(t.track) + t.subject;
     if (who.find_first_not_of("0123456789") != std::string::npos && who != "*")
-      key += stamp(r.project.faceset_path(who));
+      key += file_stamp(r.project.faceset_path(who));
     for (const auto& c : choices)
       if (c.key == key) return c;
     const WhoseTracks whose = tracks_of(r.project, r.media, who);
@@ -185,17 +159,9 @@ void SwapPreviews::forget() {
 }
 
 SwapPreview SwapPreviews::render(const SwapPreviewRequest& r, const Decode& decode) {
-  SwapTaskOptions options;
-  const auto config = r.project.config();
-  if (config.contains("swap")) options_from_json(options, config["swap"]);
-  if (r.options.is_object()) options_from_json(options, r.options);
-  std::vector<Impl::Layer> layers;
-  if (!r.model.empty()) {
-    ModelInfo info = model_info(r.project, r.model);
-    const std::string who = options.any_face ? "*" : info.performer;
-    layers.push_back({who, std::move(info)});
-  }
-  for (const auto& [who, model] : r.map) layers.push_back({who, model_info(r.project, model)});
+  auto options = resolve_options<SwapTaskOptions>(
+      "swap", &r.project, r.options.is_object() ? r.options : nlohmann::json());
+  const auto layers = swap_entries(r.project, r.model, r.map, options.any_face);
   if (layers.empty()) throw Error(ErrorCode::kUsage, "no model was named", "choose a model");
   const auto row = media_row(r.project, r.media);
   if (row.analysis.empty())
@@ -211,11 +177,8 @@ SwapPreview SwapPreviews::render(const SwapPreviewRequest& r, const Decode& deco
   float scale = 1;
   if (r.width > 0 && r.width < frame.width()) {
     // The whole work at the size that is shown.
-    const int longest = frame.width() >= frame.height()
-                            ? r.width
-                            : static_cast<int>(std::lround(static_cast<double>(r.width) *
-                                                           frame.height() / frame.width()));
-    const Image8 small = frame.rgb8_scaled(longest);
+    const Image8 small =
+        frame.rgb8_scaled(longest_for_width(frame.width(), frame.height(), r.width));
     scale = static_cast<float>(small.width) / static_cast<float>(frame.width());
     frame = media::Frame::from_rgb8(small, r.frame, {25, 1});
   }

@@ -28,6 +28,10 @@ struct Segment {
   std::vector<face::Face> faces;
 };
 
+/// Motion of a face from frame to frame, in pixels: half the way from the frame before to the frame
+/// after, one-sided at the ends of a track; either may be null.
+Point2 face_motion(const face::Face* before, const face::Face& here, const face::Face* after);
+
 /// Calls `write` for every frame in order. A frame that cannot be rendered passes unchanged and is
 /// counted.
 SegmentCounts render_segment(const Segment& segment,

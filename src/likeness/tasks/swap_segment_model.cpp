@@ -28,14 +28,8 @@ Point2 middle(const face::Face& f) {
   return sum * (1.0f / face::kMeshPoints);
 }
 
-/// Half the way from the frame before to the frame after; one-sided at the ends of a track.
 Point2 motion_of(const Faces& faces, const face::Face& f) {
-  const face::Face* before = find(faces, f.frame - 1, f.track);
-  const face::Face* after = find(faces, f.frame + 1, f.track);
-  if (before && after) return (middle(*after) - middle(*before)) * 0.5f;
-  if (after) return middle(*after) - middle(f);
-  if (before) return middle(f) - middle(*before);
-  return {};
+  return face_motion(find(faces, f.frame - 1, f.track), f, find(faces, f.frame + 1, f.track));
 }
 
 enum class Outcome { kSwapped, kNoFace, kOtherFace, kFailed };
@@ -122,6 +116,13 @@ struct CloseBoth {
 };
 
 }  // namespace
+
+Point2 face_motion(const face::Face* before, const face::Face& here, const face::Face* after) {
+  if (before && after) return (middle(*after) - middle(*before)) * 0.5f;
+  if (after) return middle(*after) - middle(here);
+  if (before) return middle(here) - middle(*before);
+  return {};
+}
 
 SegmentCounts render_segment(const Segment& segment,
                              const std::function<void(const media::Frame&)>& write,
