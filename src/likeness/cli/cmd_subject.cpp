@@ -30,9 +30,8 @@ void add_add(Session& s, CLI::App* group) {
   c->add_option("--licence", a->licence, "reference to the licence document, for licensed");
   s.on_run(c, [&s, a] {
     auto p = Project::open(a->folder);
-    p.add_subject({.name = a->name, .kind = project::subject_kind(a->kind), .licence = a->licence});
-    const auto subject = p.subject(a->name);
-    trust::declare_subject(p, subject);
+    const auto subject = trust::add_declared_subject(
+        p, {.name = a->name, .kind = project::subject_kind(a->kind), .licence = a->licence});
     s.print(subject_json(subject), "added " + subject.name + " (" + a->kind + "), declared by " +
                                        subject.declared_by + "\n");
     if (subject.kind == project::SubjectKind::kPerson)

@@ -159,21 +159,21 @@ void add_subjects(Router& router, App& app) {
                add_consent_states(*p, out);
                return Response::json(out);
              });
-  auto& add = router.add("POST", "/v1/projects/{project}/subjects",
-                         "name somebody and declare whose face it is", [&app](const Request& r) {
-                           const json body = r.json();
-                           const auto p = app.project(r);
-                           p->add_subject({.name = body.at("name"),
-                                           .kind = project::subject_kind(body.at("kind")),
-                                           .licence = body.value("licence", "")});
-                           trust::declare_subject(*p, p->subject(body.at("name")));
-                           app.changed(r.param("project"), "subjects");
-                           json out = subjects_json(*p);
-                           add_consent_states(*p, out);
-                           for (const json& s : out)
-                             if (s["name"] == body["name"]) return Response::json(s, 201);
-                           return Response::json(out, 201);
-                         });
+  auto& add =
+      router.add("POST", "/v1/projects/{project}/subjects",
+                 "name somebody and declare whose face it is", [&app](const Request& r) {
+                   const json body = r.json();
+                   const auto p = app.project(r);
+                   trust::add_declared_subject(*p, {.name = body.at("name"),
+                                                    .kind = project::subject_kind(body.at("kind")),
+                                                    .licence = body.value("licence", "")});
+                   app.changed(r.param("project"), "subjects");
+                   json out = subjects_json(*p);
+                   add_consent_states(*p, out);
+                   for (const json& s : out)
+                     if (s["name"] == body["name"]) return Response::json(s, 201);
+                   return Response::json(out, 201);
+                 });
   add.body = object_schema({"name: string", "kind: string synthetic, licensed or person",
                             "licence?: string reference to the licence, for licensed"});
   router.add("DELETE", "/v1/projects/{project}/subjects/{subject}",

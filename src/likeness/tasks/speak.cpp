@@ -43,10 +43,10 @@ void declare_voice(project::Project& project, const voice::VoiceInfo& info) {
   const std::string name = "voice-" + info.name;
   for (const auto& s : project.subjects())
     if (s.name == name) return;
-  project.add_subject({.name = name,
-                       .kind = project::SubjectKind::kLicensed,
-                       .licence = info.licence + ": " + info.title + "; " + info.origin});
-  trust::declare_subject(project, project.subject(name));
+  trust::add_declared_subject(project,
+                              {.name = name,
+                               .kind = project::SubjectKind::kLicensed,
+                               .licence = info.licence + ": " + info.title + "; " + info.origin});
 }
 
 json phones_json(const std::vector<voice::Phone>& phones) {

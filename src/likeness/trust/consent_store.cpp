@@ -184,4 +184,12 @@ void declare_subject(const project::Project& project, const project::Subject& su
                                      {"declared_by", subject.declared_by}});
 }
 
+project::Subject add_declared_subject(project::Project& project, const project::Subject& subject) {
+  Ledger(ledger_path(project)).require_ours();
+  project.add_subject(subject);
+  const project::Subject stored = project.subject(subject.name);
+  declare_subject(project, stored);
+  return stored;
+}
+
 }  // namespace likeness::trust

@@ -76,5 +76,8 @@ SealKey material_key(const project::Project& project, const std::string& subject
                      const SubjectHistory& history);
 /// Writes down who was declared what, once; so that a later change in the database is seen.
 void declare_subject(const project::Project& project, const project::Subject& subject);
+/// Adds a subject to the project and declares it: both or, where the ledger refuses, neither. Gives
+/// it as stored. Throws as Project::add_subject() and declare_subject().
+project::Subject add_declared_subject(project::Project& project, const project::Subject& subject);
 
 }  // namespace likeness::trust

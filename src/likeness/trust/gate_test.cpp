@@ -295,6 +295,19 @@ TEST_F(Gate, LedgerWrittenAnewByAnotherKey) {
   swap_refused("ledger-changed");
 }
 
+TEST_F(Gate, AnotherStudioCannotSpoilTheLedger) {
+  make("mary", terms());
+  const std::string before = read_file(ledger_path(*project_));
+  ::setenv("LIKENESS_HOME", (folder_ / "stranger").c_str(), 1);
+  refused([&] { ledger().append("note", json::object()); }, "ledger-changed");
+  refused([&] { add_declared_subject(*project_, {.name = "zoe"}); }, "ledger-changed");
+  EXPECT_THROW(project_->subject("zoe"), Error);
+  ::setenv("LIKENESS_HOME", (folder_ / "home").c_str(), 1);
+  EXPECT_EQ(read_file(ledger_path(*project_)), before);
+  EXPECT_NO_THROW(add_declared_subject(*project_, {.name = "zoe"}));
+  EXPECT_NO_THROW(ask(Operation::kSwap, "mary"));
+}
+
 TEST_F(Gate, NoIdentityNamed) {
   refused(
       [&] {

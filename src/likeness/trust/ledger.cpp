@@ -219,11 +219,30 @@ std::optional<Head> remembered(const std::filesystem::path& ledger) {
 
 }  // namespace
 
+namespace {
+void require_trusted(const LedgerEntry& last) {
+  if (last.key.empty()) return;
+  const auto studios = trusted_studios();
+  if (std::find(studios.begin(), studios.end(), last.key) == studios.end())
+    throw Error(ErrorCode::kRefused,
+                "the project's ledger is signed by a studio that is not trusted here "
+                "(ledger-changed): " +
+                    last.key,
+                "work on this project where it was made; see: likeness ledger verify PROJECT");
+}
+}  // namespace
+
+void Ledger::require_ours() const {
+  const auto entries = read();
+  if (!entries.empty()) require_trusted(entries.back());
+}
+
 LedgerEntry Ledger::append(const std::string& type, const nlohmann::json& body) {
   LockedFile file(file_);
   const std::string last = file.last_line();
   LedgerEntry before, e;
   if (!last.empty() && !parse_line(last, before)) damaged_end(file_);
+  if (!last.empty()) require_trusted(before);
   e.seq = last.empty() ? 0 : before.seq + 1;
   e.prev = last.empty() ? kFirst : before.hash;
   e.at = project::now_utc();

@@ -38,8 +38,12 @@ class Ledger {
  public:
   explicit Ledger(std::filesystem::path file) : file_(std::move(file)) {}
   /// Durable when it returns. Several processes may append. Throws kNoSpace, kIo, kDamaged (the
-  /// last line is not a valid entry; an unfinished last line of a killed process is cut off first).
+  /// last line is not a valid entry; an unfinished last line of a killed process is cut off first),
+  /// kRefused (the last line is by a studio that is not trusted here: a line of ours behind it
+  /// would make the book worthless to both).
   LedgerEntry append(const std::string& type, const nlohmann::json& body);
+  /// Throws kRefused when append() would, for asking before something else is written.
+  void require_ours() const;
   /// All entries, every hash and signature checked. Throws kDamaged with the number of the first
   /// wrong line.
   std::vector<LedgerEntry> read() const;
