@@ -47,31 +47,6 @@ struct UtteranceFreer {
 };
 using Utterance = std::unique_ptr<cst_utterance, UtteranceFreer>;
 
-/// ASCII only: accents fall off, the rest of Latin is written as its nearest letter.
-std::string folded(const std::string& text) {
-  static const std::map<char32_t, const char*> special = {
-      {U'ß', "ss"}, {U'æ', "ae"}, {U'ø', "o"}, {U'œ', "oe"}, {U'đ', "d"}, {U'ð', "th"},
-      {U'þ', "th"}, {U'ł', "l"},  {U'ı', "i"}, {U'Æ', "ae"}, {U'Ø', "o"}, {U'Œ', "oe"}};
-  // U+00C0 to U+00FF and U+0100 to U+017F by the letter they are made of; '*' has none.
-  static const std::string first =
-      "aaaaaa*ceeeeiiii*nooooo**uuuuy**aaaaaa*ceeeeiiii*nooooo**uuuuy*y";
-  static const std::string second =
-      "aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiii**jjkkklllllllllnnnnnnnnnoooooo**"
-      "rrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
-  std::string out;
-  for (const char32_t c : decode_utf8(text)) {
-    if (c < 0x80)
-      out += static_cast<char>(c);
-    else if (const auto it = special.find(c); it != special.end())
-      out += it->second;
-    else if (c >= 0xc0 && c < 0x100 && first[c - 0xc0] != '*')
-      out += first[c - 0xc0];
-    else if (c >= 0x100 && c - 0x100 < second.size() && second[c - 0x100] != '*')
-      out += second[c - 0x100];
-  }
-  return out;
-}
-
 class FliteVoice : public Voice {
  public:
   FliteVoice(VoiceInfo info, cst_voice* voice) : info_(std::move(info)), voice_(voice) {}
@@ -96,7 +71,7 @@ class FliteVoice : public Voice {
   /// flite looks words up by their spelling, so a pronunciation gets a word of its own.
   std::string spelling(const Word& w) const {
     if (w.pronunciation.empty()) {
-      std::string text = folded(w.text);
+      std::string text = fold_ascii(w.text);
       std::erase_if(
           text, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)) && c != '\''; });
       return text.empty() ? "uh" : text;

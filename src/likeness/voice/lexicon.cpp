@@ -88,4 +88,11 @@ std::optional<std::vector<std::string>> CmuDict::find(std::string_view word) con
   return parse_arpabet(std::string(it->second));
 }
 
+std::vector<std::string> CmuDict::words() const {
+  std::vector<std::string> out;
+  out.reserve(entries_.size());
+  for (const auto& [word, said] : entries_) out.push_back(word);
+  return out;
+}
+
 }  // namespace likeness::voice

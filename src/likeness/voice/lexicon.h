@@ -39,6 +39,7 @@ class CmuDict {
   bool has(std::string_view word) const { return entries_.count(std::string(word)) > 0; }
   std::optional<std::vector<std::string>> find(std::string_view word) const;
   size_t size() const { return entries_.size(); }
+  std::vector<std::string> words() const;  ///< in the order of their bytes
 
  private:
   CmuDict();

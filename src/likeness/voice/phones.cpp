@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
 #include <sstream>
 
 #include "likeness/base/error.h"
@@ -126,6 +127,30 @@ std::string encode_utf8(char32_t c) {
   } else {
     out += static_cast<char>(0xf0 | c >> 18);
     tail(12), tail(6), tail(0);
+  }
+  return out;
+}
+
+std::string fold_ascii(const std::string& text) {
+  static const std::map<char32_t, const char*> special = {
+      {U'ß', "ss"}, {U'æ', "ae"}, {U'ø', "o"}, {U'œ', "oe"}, {U'đ', "d"}, {U'ð', "th"},
+      {U'þ', "th"}, {U'ł', "l"},  {U'ı', "i"}, {U'Æ', "ae"}, {U'Ø', "o"}, {U'Œ', "oe"}};
+  // U+00C0 to U+00FF and U+0100 to U+017F by the letter they are made of; '*' has none.
+  static const std::string first =
+      "aaaaaa*ceeeeiiii*nooooo**uuuuy**aaaaaa*ceeeeiiii*nooooo**uuuuy*y";
+  static const std::string second =
+      "aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiii**jjkkklllllllllnnnnnnnnnoooooo**"
+      "rrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
+  std::string out;
+  for (const char32_t c : decode_utf8(text)) {
+    if (c < 0x80)
+      out += static_cast<char>(c);
+    else if (const auto it = special.find(c); it != special.end())
+      out += it->second;
+    else if (c >= 0xc0 && c < 0x100 && first[c - 0xc0] != '*')
+      out += first[c - 0xc0];
+    else if (c >= 0x100 && c - 0x100 < second.size() && second[c - 0x100] != '*')
+      out += second[c - 0x100];
   }
   return out;
 }

@@ -29,5 +29,8 @@ std::vector<std::string> letter_name(char letter);
 /// The code points of valid UTF-8. Throws kBadInput.
 std::u32string decode_utf8(const std::string& text);
 std::string encode_utf8(char32_t code_point);
+/// ASCII only: accents fall off, the rest of Latin is written as its nearest letter, other scripts
+/// are left out. Throws kBadInput (not UTF-8).
+std::string fold_ascii(const std::string& text);
 
 }  // namespace likeness::voice
