@@ -106,6 +106,69 @@ class Collector {
   int format_ = 0, rate_ = 0, channels_ = 0;
 };
 
+/// A file being decoded; what is decoded gathers in `clip`.
+struct Decoding {
+  Decoding(const fs::path& path, double max_s)
+      : name(path.string()),
+        container(open_sound(path, capture)),
+        stream(*container.format->streams[container.audio]),
+        decoder(open_decoder(stream, 1, capture)),
+        collector(*stream.codecpar, clip, max_s) {}
+
+  /// Decodes the next packet into `clip`. False at the end.
+  bool step() {
+    if (ended) return false;
+    if (av_read_frame(container.format.get(), packet.get()) < 0) {
+      ended = true;
+      if (avcodec_send_packet(decoder.get(), nullptr) >= 0) receive();
+      collector.drain();
+      return false;
+    }
+    if (packet->stream_index == container.audio) {
+      if (avcodec_send_packet(decoder.get(), packet.get()) < 0) broken();
+      receive();
+    }
+    av_packet_unref(packet.get());
+    return true;
+  }
+  void receive() {
+    for (;;) {
+      const int result = avcodec_receive_frame(decoder.get(), frame.get());
+      if (result < 0) {
+        if (result != AVERROR(EAGAIN) && result != AVERROR_EOF) broken();
+        return;
+      }
+      if (!collector.full()) collector.add(*frame);
+      av_frame_unref(frame.get());
+    }
+  }
+  void broken() {
+    const std::string said = capture.take();
+    if (damage.size() < kMostDamage)
+      damage.push_back({before_s + clip.duration_s(), 0, said.empty() ? "broken sound" : said});
+  }
+  [[noreturn]] void nothing() const {
+    throw Error(ErrorCode::kDamaged,
+                name + ": no sound can be decoded" +
+                    (damage.empty() ? "" : " (" + damage.front().what + ")"),
+                "export it again from the program that made it");
+  }
+
+  static constexpr size_t kMostDamage = 100;
+  std::string name;
+  LogCapture capture;
+  Container container;
+  const AVStream& stream;
+  CodecPtr decoder;
+  AudioClip clip;
+  Collector collector;
+  double before_s = 0;  ///< what was handed out already
+  bool ended = false, any = false;
+  std::vector<Damage> damage;
+  PacketPtr packet = make_packet();
+  FramePtr frame = make_frame();
+};
+
 }  // namespace
 
 AudioInfo probe_audio(const fs::path& path) {
@@ -125,45 +188,40 @@ AudioInfo probe_audio(const fs::path& path) {
   return out;
 }
 
-DecodedAudio read_audio(const fs::path& path, double max_s) {
-  LogCapture capture;
-  Container c = open_sound(path, capture);
-  const AVStream& stream = *c.format->streams[c.audio];
-  CodecPtr decoder = open_decoder(stream, 1, capture);
-  DecodedAudio out;
-  Collector collector(*stream.codecpar, out.clip, max_s);
-  PacketPtr packet = make_packet();
-  FramePtr frame = make_frame();
-  const auto broken = [&] {
-    std::string said = capture.take();
-    out.damage.push_back({out.clip.duration_s(), 0, said.empty() ? "broken sound" : said});
-  };
-  const auto receive = [&] {
-    for (;;) {
-      const int result = avcodec_receive_frame(decoder.get(), frame.get());
-      if (result < 0) {
-        if (result != AVERROR(EAGAIN) && result != AVERROR_EOF) broken();
-        return;
-      }
-      if (!collector.full()) collector.add(*frame);
-      av_frame_unref(frame.get());
-    }
-  };
-  while (!collector.full() && av_read_frame(c.format.get(), packet.get()) >= 0) {
-    if (packet->stream_index == c.audio) {
-      if (avcodec_send_packet(decoder.get(), packet.get()) < 0) broken();
-      receive();
-    }
-    av_packet_unref(packet.get());
+struct AudioStream::Impl : Decoding {
+  using Decoding::Decoding;
+};
+
+AudioStream::AudioStream(const fs::path& path) : impl_(new Impl(path, 1e6)) {}
+AudioStream::~AudioStream() = default;
+AudioStream::AudioStream(AudioStream&&) noexcept = default;
+int AudioStream::rate_hz() const { return impl_->clip.rate_hz; }
+int AudioStream::channels() const { return impl_->clip.channels; }
+const std::vector<Damage>& AudioStream::damage() const { return impl_->damage; }
+
+bool AudioStream::read(AudioClip& clip, double least_s) {
+  AudioClip& mine = impl_->clip;
+  LIKENESS_REQUIRE(clip.samples.empty() ||
+                   (clip.rate_hz == mine.rate_hz && clip.channels == mine.channels));
+  while (mine.duration_s() < least_s && impl_->step()) {
   }
-  out.cut = collector.full();
-  if (!out.cut && avcodec_send_packet(decoder.get(), nullptr) >= 0) receive();
-  collector.drain();
-  if (out.clip.samples.empty())
-    throw Error(ErrorCode::kDamaged,
-                path.string() + ": no sound can be decoded" +
-                    (out.damage.empty() ? "" : " (" + out.damage.front().what + ")"),
-                "export it again from the program that made it");
+  clip.rate_hz = mine.rate_hz, clip.channels = mine.channels;
+  if (mine.samples.empty() && !impl_->any) impl_->nothing();
+  if (mine.samples.empty()) return false;
+  for (const float v : mine.samples) clip.samples.push_back(std::isfinite(v) ? v : 0.f);
+  impl_->any = true;
+  impl_->before_s += mine.duration_s();
+  mine.samples.clear();
+  return true;
+}
+
+DecodedAudio read_audio(const fs::path& path, double max_s) {
+  Decoding stream(path, max_s);
+  while (!stream.collector.full() && stream.step()) {
+  }
+  if (stream.clip.samples.empty()) stream.nothing();
+  const bool cut = stream.collector.full();
+  DecodedAudio out{std::move(stream.clip), cut, std::move(stream.damage)};
   for (float& v : out.clip.samples)
     if (!std::isfinite(v)) v = 0;
   return out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,26 @@ struct DecodedAudio {
 };
 /// Throws as probe_audio, and kDamaged when nothing can be decoded.
 DecodedAudio read_audio(const std::filesystem::path& path, double max_s = 3600);
+
+/// The same sound bit by bit, for recordings of any length in constant memory.
+class AudioStream {
+ public:
+  /// Throws as probe_audio.
+  explicit AudioStream(const std::filesystem::path& path);
+  ~AudioStream();
+  AudioStream(AudioStream&&) noexcept;
+  int rate_hz() const;
+  int channels() const;
+  /// Adds at least `least_s` seconds to `clip` (which must be empty or of this stream), less only
+  /// at the end. Gives false when there is nothing more. Broken packets are left out and counted in
+  /// `damage`.
+  bool read(AudioClip& clip, double least_s);
+  const std::vector<Damage>& damage() const;  ///< the first 100
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 /// 16-bit PCM, atomic. Samples beyond [-1, 1] are clipped. Throws kUsage (not .wav), kIo, kNoSpace.
 void write_wav(const std::filesystem::path& path, const AudioClip& clip);

@@ -63,6 +63,26 @@ TEST_F(AudioFile, LongFilesAreCutAndSaySo) {
   EXPECT_TRUE(d.cut);
   EXPECT_EQ(d.clip.frames(), 16000u);
 }
+TEST_F(AudioFile, InPiecesItIsTheSameSound) {
+  const AudioClip c = noise(16000, 2, 80000);
+  write_wav(folder_ / "a.wav", c);
+  const AudioClip whole = read_audio(folder_ / "a.wav").clip;
+  AudioStream stream(folder_ / "a.wav");
+  EXPECT_EQ(stream.rate_hz(), 16000);
+  EXPECT_EQ(stream.channels(), 2);
+  AudioClip all, piece;
+  int pieces = 0;
+  for (; stream.read(piece, 1.5); ++pieces) {
+    EXPECT_LT(piece.duration_s(), 1.8);
+    all.samples.insert(all.samples.end(), piece.samples.begin(), piece.samples.end());
+    piece.samples.clear();
+  }
+  EXPECT_EQ(pieces, 4);
+  EXPECT_EQ(all.samples, whole.samples);
+  EXPECT_FALSE(stream.read(piece, 1));
+  EXPECT_TRUE(stream.damage().empty());
+  EXPECT_THROW(AudioStream(folder_ / "none.wav"), Error);
+}
 TEST_F(AudioFile, BadInputGivesAnError) {
   EXPECT_EQ(code(folder_ / "none.wav"), ErrorCode::kNotFound);
   write_file_atomic(folder_ / "empty.wav", "");
