@@ -1,152 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// How well voices are understood, how rough they sound, how fast they are, and how well speakers
-// are told apart.
-//   bench_voice speech [SENTENCES]    WER (pocketsphinx), DNSMOS and speed on Kathleen's sentences,
-//   natural and spoken bench_voice speakers              the scale of `voice compare` on
-//   LibriSpeech
-// Needs ../shared/data; one core (run with taskset -c 0 for the speeds).
+// How well voices are understood, how rough they sound, how fast they are, and how alike they are.
+// Needs ../shared/data for `speech`, `speakers` and `words`; one core (run with taskset -c 0 for
+// the speeds). See kUsage.
 #include "likeness/voice/voice.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <map>
-#include <sstream>
 
-#include <pocketsphinx.h>
+#include "voice_commands.h"
+#include "voice_hear.h"
 
-#include "likeness/audio/resample.h"
-#include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/media/audio_file.h"
-#include "likeness/tensor/onnx.h"
-#include "likeness/voice/speaker.h"
 
 namespace {
 using namespace likeness;
+using namespace likeness::bench;
 namespace fs = std::filesystem;
-using Words = std::vector<std::string>;
+
+constexpr const char* kUsage =
+    "bench_voice speech [SENTENCES]   WER (pocketsphinx), DNSMOS and speed on Kathleen's "
+    "sentences\n"
+    "bench_voice speakers [first|second]   the scale of a speaker encoder on LibriSpeech\n"
+    "bench_voice hear TEXTS NATURAL MADE   WER and DNSMOS of folders; TEXTS: lines NAME|TEXT\n"
+    "bench_voice pairs REFERENCE MADE [--straight]   mel-cepstral distortion, F0, voicing, timing\n"
+    "bench_voice copy REFERENCE MADE   log-spectral distance of copy synthesis\n"
+    "bench_voice similar MADE TARGET OTHER...   which speaker a sentence is nearest to, two "
+    "judges\n"
+    "bench_voice words VOICE [SENTENCES [LISTEN_EVERY]]   skipped and repeated words\n"
+    "bench_voice check   the measures measured\n"
+    "Folders hold NAME.wav or NAME.flac. All but `speech` and `speakers` end with a line of "
+    "JSON.\n";
 
 double seconds() {
   using namespace std::chrono;
   return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
-
-/// A fixed recogniser, the same for all: only ratios of its error rates mean something.
-class Recogniser {
- public:
-  Recogniser() {
-    const std::string at = "/usr/share/pocketsphinx/model/en-us/";
-    config_ = cmd_ln_init(nullptr, ps_args(), TRUE, "-hmm", (at + "en-us").c_str(), "-lm",
-                          (at + "en-us.lm.bin").c_str(), "-dict",
-                          (at + "cmudict-en-us.dict").c_str(), "-logfn", "/dev/null", nullptr);
-    decoder_ = config_ ? ps_init(config_) : nullptr;
-    if (!decoder_)
-      throw Error(ErrorCode::kMissing, "pocketsphinx has no model",
-                  "apt-get install pocketsphinx-en-us");
-  }
-  ~Recogniser() {
-    ps_free(decoder_);
-    cmd_ln_free_r(config_);
-  }
-  Words hear(const AudioClip& clip) {
-    const auto x = audio::resample(audio::to_mono(clip), 16000).samples;
-    std::vector<int16> pcm;
-    float peak = 1e-6f;
-    for (const float v : x) peak = std::max(peak, std::abs(v));
-    for (const float v : x) pcm.push_back(static_cast<int16>(v / peak * 20000));
-    ps_start_utt(decoder_);
-    ps_process_raw(decoder_, pcm.data(), pcm.size(), FALSE, TRUE);
-    ps_end_utt(decoder_);
-    int32 score = 0;
-    const char* text = ps_get_hyp(decoder_, &score);
-    Words out;
-    std::istringstream in(text ? text : "");
-    for (std::string w; in >> w;) out.push_back(w);
-    return out;
-  }
-
- private:
-  cmd_ln_t* config_ = nullptr;
-  ps_decoder_t* decoder_ = nullptr;
-};
-
-size_t errors(const Words& want, const Words& got) {
-  std::vector<size_t> row(got.size() + 1);
-  for (size_t k = 0; k <= got.size(); ++k) row[k] = k;
-  for (size_t i = 1; i <= want.size(); ++i) {
-    size_t corner = row[0];
-    row[0] = i;
-    for (size_t k = 1; k <= got.size(); ++k) {
-      const size_t was = row[k];
-      row[k] = std::min({row[k] + 1, row[k - 1] + 1, corner + (want[i - 1] == got[k - 1] ? 0 : 1)});
-      corner = was;
-    }
-  }
-  return row[got.size()];
-}
-
-/// DNSMOS P.835, overall: the mean over stretches of 9.01 s, through the authors' polynomial.
-class Dnsmos {
- public:
-  static std::unique_ptr<Dnsmos> find() {
-    for (const auto& f : voice::voice_folders({}))
-      if (const auto p = f / "dnsmos/sig_bak_ovr.onnx";
-          fs::exists(p) && tensor::onnx_runtime_version())
-        return std::make_unique<Dnsmos>(p);
-    return nullptr;
-  }
-  explicit Dnsmos(const fs::path& path)
-      : bytes_(tensor::read_licensed_model(path).bytes), model_(make()) {}
-  double overall(const AudioClip& clip) const {
-    constexpr size_t kLength = 144160, kHop = 16000;
-    auto x = audio::resample(audio::to_mono(clip), 16000).samples;
-    while (x.size() < kLength) {
-      const auto part = x;
-      x.insert(x.end(), part.begin(), part.end());
-    }
-    double sum = 0;
-    size_t n = 0;
-    for (size_t at = 0; at + kLength <= x.size(); at += kHop, ++n) {
-      const tensor::OnnxTensor in{{1, static_cast<int64_t>(kLength)},
-                                  std::vector<float>(x.begin() + static_cast<long>(at),
-                                                     x.begin() + static_cast<long>(at + kLength))};
-      const double raw =
-          static_cast<double>(model_.run({{model_.inputs()[0].name, in}})[0].floats().at(2));
-      sum += -0.06766283 * raw * raw + 1.11546468 * raw + 0.04602535;
-    }
-    return sum / static_cast<double>(n);
-  }
-
- private:
-  tensor::OnnxModel make() const {
-    return {{reinterpret_cast<const uint8_t*>(bytes_.data()), bytes_.size()}, "dnsmos"};
-  }
-  std::string bytes_;
-  tensor::OnnxModel model_;
-};
-
-struct Line {
-  fs::path audio;
-  std::string text;
-};
-std::vector<Line> kathleen(size_t count) {
-  const fs::path folder = fs::path(LIKENESS_SHARED_DIR) / "data/kathleen";
-  std::vector<Line> all;
-  std::istringstream in(read_file(folder / "metadata.csv"));
-  for (std::string line; std::getline(in, line);)
-    if (const size_t bar = line.find('|'); bar != std::string::npos)
-      for (const char* sub : {"", "flac", "wavs"})
-        if (const auto p = folder / sub / (line.substr(0, bar) + ".flac"); fs::exists(p)) {
-          all.push_back({p, line.substr(bar + 1)});
-          break;
-        }
-  std::vector<Line> out;
-  for (size_t i = 0; i < count && count <= all.size(); ++i)
-    out.push_back(all[i * all.size() / count]);
-  return out;
 }
 
 struct Score {
@@ -161,18 +52,14 @@ int speech(size_t count) {
   std::map<std::string, Score> scores;
   const auto score = [&](Score& s, const Words& want, const AudioClip& clip) {
     s.words += want.size();
-    s.wrong += errors(want, recogniser.hear(clip));
+    s.wrong += word_errors(want, recogniser.hear(clip));
     s.sound_s += clip.duration_s();
     if (mos) s.mos += mos->overall(clip);
   };
   std::vector<std::pair<voice::Sentence, Words>> texts;
   for (const Line& l : lines) {
-    auto script = voice::read_script(l.text);
-    voice::Sentence one = script.sentences.at(0);
-    for (size_t i = 1; i < script.sentences.size(); ++i)
-      for (auto& w : script.sentences[i].words) one.words.push_back(w);
-    Words want;
-    for (const auto& w : one.words) want.push_back(w.text);
+    voice::Sentence one = one_sentence(l.text);
+    Words want = words_of(one);
     texts.emplace_back(std::move(one), std::move(want));
   }
   for (size_t i = 0; i < lines.size(); ++i)
@@ -215,7 +102,8 @@ int speech(size_t count) {
   return 0;
 }
 
-int speakers() {
+int speakers(const std::string& judge) {
+  const Embedder embed = embedder(judge);
   std::vector<fs::path> files;
   for (const auto& f :
        fs::recursive_directory_iterator(fs::path(LIKENESS_SHARED_DIR) / "data/librispeech"))
@@ -224,8 +112,7 @@ int speakers() {
   std::vector<std::pair<std::string, voice::SpeakerVector>> v;
   for (const auto& f : files) {
     const std::string name = f.filename().string();
-    v.emplace_back(name.substr(0, name.find('-')),
-                   voice::SpeakerEncoder::installed().embed(media::read_audio(f).clip));
+    v.emplace_back(name.substr(0, name.find('-')), embed(media::read_audio(f).clip));
   }
   std::vector<double> same, different;
   for (size_t i = 0; i < v.size(); ++i)
@@ -259,13 +146,28 @@ int speakers() {
 
 int main(int argc, char** argv) {
   try {
-    const std::string what = argc > 1 ? argv[1] : "";
-    if (what == "speech") return speech(argc > 2 ? std::stoul(argv[2]) : 60);
-    if (what == "speakers") return speakers();
-    std::fprintf(stderr, "bench_voice speech [SENTENCES] | speakers\n");
+    const std::vector<std::string> args(argv + 1, argv + argc);
+    const std::string what = args.empty() ? "" : args[0];
+    const auto number = [&](size_t i, size_t otherwise) {
+      return args.size() > i ? static_cast<size_t>(std::stoul(args[i])) : otherwise;
+    };
+    if (what == "speech") return speech(number(1, 60));
+    if (what == "speakers") return speakers(args.size() > 1 ? args[1] : "first");
+    if (what == "hear" && args.size() == 4) return hear(args[1], args[2], args[3]);
+    if (what == "pairs" && args.size() >= 3)
+      return pairs(args[1], args[2], args.size() > 3 && args[3] == "--straight");
+    if (what == "copy" && args.size() == 3) return copies(args[1], args[2]);
+    if (what == "similar" && args.size() >= 4)
+      return similar(args[1], args[2], {args.begin() + 3, args.end()});
+    if (what == "words" && args.size() >= 2) return words(args[1], number(2, 500), number(3, 5));
+    if (what == "check") return check();
+    std::fputs(kUsage, stderr);
     return 2;
   } catch (const Error& e) {
     std::fprintf(stderr, "error: %s\nhint: %s\n", e.what(), e.hint().c_str());
     return 1;
+  } catch (const std::logic_error&) {
+    std::fputs(kUsage, stderr);
+    return 2;
   }
 }
