@@ -330,7 +330,7 @@ nlohmann::json per_frame_json(const std::vector<FrameScore>& scores) {
   for (const auto& [key, field] : kColumns) {
     bool any = false;
     for (const FrameScore& s : scores) any = any || std::isfinite(s.*field);
-    if (any) column(key, [&](const FrameScore& s) { return number(s.*field); });
+    if (any) column(key, [field = field](const FrameScore& s) { return number(s.*field); });
   }
   return arrays;
 }

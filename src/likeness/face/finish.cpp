@@ -142,7 +142,8 @@ void make_tracks(ClipAnalysis& out) {
 /// Smooths each run of consecutive frames and weighs the jitter by length.
 void smooth_faces(ClipAnalysis& out, const std::vector<Motion>& motions, float strength) {
   double before = 0, after = 0, weight = 0;
-  for (const auto& [id, faces] : faces_by_track(out)) {
+  for (const auto& track : faces_by_track(out)) {
+    const auto& faces = track.second;  // clang 14 does not capture a structured binding
     for (size_t begin = 0, end; begin < faces.size(); begin = end) {
       for (end = begin + 1; end < faces.size() &&
                             out.faces[faces[end]].frame == out.faces[faces[end - 1]].frame + 1;)

@@ -83,7 +83,7 @@ class Runtime {
     const void* table = base ? base->get_api(ort::kApiVersion) : nullptr;
     if (!table) return nullptr;
     auto r = std::unique_ptr<Runtime>(new Runtime);
-    r->table_ = static_cast<const void* const*>(table);
+    r->table_ = static_cast<void* const*>(table);
     r->version_ = base->version();
     const std::string doing = "ONNX Runtime cannot start";
     r->check(doing, ErrorCode::kMissing, ort::kCreateEnv, static_cast<int>(ort::kLogFatal),
@@ -95,7 +95,7 @@ class Runtime {
     return r;
   }
   Runtime() = default;
-  const void* const* table_ = nullptr;
+  void* const* table_ = nullptr;  ///< of functions
   std::string version_;
   ort::Env* env_ = nullptr;
   ort::MemoryInfo* memory_ = nullptr;
