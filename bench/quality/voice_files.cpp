@@ -216,9 +216,13 @@ namespace {
 /// purpose, and single letters and numbers.
 std::vector<std::string> texts_of_all_lengths(size_t count) {
   std::vector<std::string> words;
-  for (const Line& l : kathleen(1132)) {
+  for (const Line& l : kathleen(SIZE_MAX)) {
     std::istringstream in(l.text);
-    for (std::string w; in >> w;) words.push_back(w);
+    for (std::string w; in >> w;) {
+      // One sentence, however long.
+      if (w.ends_with('.') || w.ends_with('?') || w.ends_with('!')) w.back() = ',';
+      words.push_back(w);
+    }
   }
   if (words.empty()) throw Error(ErrorCode::kNotFound, "../shared/data/kathleen is not there", "");
   const std::vector<std::string> odd = {

@@ -95,8 +95,8 @@ std::vector<Line> kathleen(size_t count) {
           break;
         }
   std::vector<Line> out;
-  for (size_t i = 0; i < count && count <= all.size(); ++i)
-    out.push_back(all[i * all.size() / count]);
+  count = std::min(count, all.size());
+  for (size_t i = 0; i < count; ++i) out.push_back(all[i * all.size() / count]);
   return out;
 }
 
