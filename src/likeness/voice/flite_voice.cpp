@@ -36,12 +36,6 @@ constexpr std::array kKnown = {
     Known{"kal", "kal diphones, a man, US English", register_cmu_us_kal16},
 };
 
-// flite keeps what it knows in globals and in its voices.
-std::mutex& flite_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-
 struct UtteranceFreer {
   void operator()(cst_utterance* u) const { delete_utterance(u); }
 };
@@ -204,6 +198,11 @@ VoiceInfo info_of(const Known& k) {
 }
 
 }  // namespace
+
+std::mutex& flite_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 std::vector<VoiceInfo> flite_voices() {
   std::vector<VoiceInfo> out;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "likeness/voice/voice.h"
@@ -12,5 +13,7 @@ namespace likeness::voice {
 
 std::vector<VoiceInfo> flite_voices();
 std::unique_ptr<Voice> open_flite(const std::string& name);
+/// flite keeps what it knows in globals, the lexicon among them: held in every call of it.
+std::mutex& flite_mutex();
 
 }  // namespace likeness::voice

@@ -4,6 +4,7 @@
 #include <array>
 #include <mutex>
 
+#include "likeness/voice/flite_voice.h"
 #include "likeness/voice/g2p.h"
 
 extern "C" {
@@ -38,8 +39,7 @@ void choose_main(const std::string& letters, std::vector<Sound>& sounds) {
 }  // namespace
 
 std::vector<Sound> flite_sounds(const std::string& letters) {
-  static std::mutex mutex;
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(flite_mutex());
   static cst_lexicon* const lexicon = flite_init() >= 0 ? cmu_lex_init() : nullptr;
   if (!lexicon || letters.empty()) return {};
   std::vector<std::string> names;
