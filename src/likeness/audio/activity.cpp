@@ -105,7 +105,12 @@ Activity find_activity(std::span<const float> mono, int rate_hz, const ActivityO
   }
   for (const Segment& s : out.speech) out.speech_s += s.duration_s();
   out.speech_db = mean_level(out.level_db, speech, true);
-  out.noise_db = mean_level(out.level_db, speech, false);
+  // With hardly a pause the noise is heard in the quietest frames: it is at most as loud as they
+  // are, and in a recording that is all noise just as loud.
+  const auto pauses = std::count(speech.begin(), speech.end(), false);
+  out.noise_db = static_cast<size_t>(pauses) * 20 > speech.size()
+                     ? mean_level(out.level_db, speech, false)
+                     : static_cast<double>(noise);
   return out;
 }
 

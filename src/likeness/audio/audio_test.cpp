@@ -297,6 +297,15 @@ TEST(Recording, EachFaultIsNamed) {
   }
   EXPECT_TRUE(has_rule(judge_recording(examine_recording(music)), "music"));
 }
+TEST(Recording, NoiseOverEverythingIsNotTakenForSpeech) {
+  AudioClip c = voice(24000, 120, 6);
+  Rng rng(3, 0, "loud");
+  for (float& v : c.samples) v += 0.3f * rng.normal();
+  const auto findings = judge_recording(examine_recording(c));
+  EXPECT_TRUE(std::any_of(findings.begin(), findings.end(), [](const Finding& f) {
+    return f.rule == "noisy" && f.severity == Severity::kRefusal;
+  }));
+}
 TEST(Recording, ARingingRoomIsHeardAndItsTimeIsRoughlyRight) {
   const AudioClip dry = clean_voice();
   const double dry_s = examine_recording(dry).decay_s;

@@ -14,11 +14,15 @@ void add_list(Session& s, CLI::App* group) {
     const nlohmann::json j = tasks::list_project_voices(project::Project::open(*folder));
     std::vector<std::vector<std::string>> rows = {
         {"voice", "engine", "language", "licence", "about"}};
-    for (const auto& v : j)
+    for (const auto& v : j) {
+      std::string about = v["title"];
+      if (!v["works"].get<bool>()) {
+        const std::string why = "cannot speak: " + v["problem"].get<std::string>();
+        about = v["engine"] == "enrolled" ? about + "; " + why : why;
+      }
       rows.push_back({v["name"].get<std::string>() + (v["default"].get<bool>() ? " *" : ""),
-                      v["engine"], v["language"], v["licence"],
-                      v["works"].get<bool>() ? v["title"].get<std::string>()
-                                             : "cannot speak: " + v["problem"].get<std::string>()});
+                      v["engine"], v["language"], v["licence"], about});
+    }
     s.print(j, table(rows) + "* speaks when no voice is named\n");
     return 0;
   });
@@ -53,10 +57,13 @@ void add_compare(Session& s, CLI::App* group) {
 }  // namespace
 
 void add_voice_commands(Session& s) {
-  auto* group = s.command(&s.app(), "voice", "voices: list, compare", {});
+  auto* group = s.command(&s.app(), "voice", "voices: list, enroll, bank, compare, abx", {});
   group->require_subcommand(1);
   add_list(s, group);
+  add_voice_enroll(s, group);
+  add_voice_bank(s, group);
   add_compare(s, group);
+  add_voice_abx(s, group);
 }
 
 }  // namespace likeness::cli

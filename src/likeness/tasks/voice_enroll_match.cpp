@@ -135,7 +135,8 @@ std::optional<VoiceReference> consent_voice(const project::Project& project,
   const auto ledger = trust::Ledger(trust::ledger_path(project)).read();
   const auto history = trust::subject_history(ledger, subject);
   const auto stored = trust::load_consent(project, history.consent);
-  if (stored.record.at("evidence").at(0).at("type") != "SpokenPasscodeVideo") return std::nullopt;
+  const std::string type = stored.record.at("evidence").at(0).at("type");
+  if (type != "SpokenPasscodeVideo") return std::nullopt;  // a document has no voice
   const auto refused = [&](const std::string& why) {
     throw Error(
         ErrorCode::kRefused,

@@ -1,10 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/tasks/voice_ops.h"
 
+#include <cstdio>
+
+#include "likeness/base/error.h"
 #include "likeness/tasks/speak.h"
+#include "likeness/tasks/voice_enroll.h"
+#include "likeness/tasks/voice_enroll_store.h"
+#include "likeness/trust/consent.h"
 #include "likeness/voice/voice.h"
 
 namespace likeness::tasks {
+
+namespace {
+
+/// Minutes and clips, where the material can be opened now.
+nlohmann::json enrolled_row(const project::Project& project, const project::Subject& subject) {
+  std::error_code ec;
+  const bool trained = std::filesystem::exists(enrolled_model_path(project, subject.name), ec);
+  nlohmann::json j = {{"name", subject.name},
+                      {"engine", "enrolled"},
+                      {"language", ""},
+                      {"rate_hz", kEnrolledRateHz},
+                      {"kind", project::subject_kind_name(subject.kind)},
+                      {"licence", subject.kind == project::SubjectKind::kPerson ? "consent"
+                                  : subject.licence.empty()                     ? "synthetic"
+                                                                                : subject.licence},
+                      {"origin", "enrolled recordings"},
+                      {"default", false},
+                      {"trained", trained},
+                      {"works", trained},
+                      {"minutes", nullptr},
+                      {"clips", nullptr},
+                      {"clips_with_text", nullptr}};
+  if (!trained) j["problem"] = "not trained yet: likeness voice train PROJECT " + subject.name;
+  try {
+    const auto grant =
+        trust::authorise(project, {.task = "voice list",
+                                   .operation = trust::Operation::kAnalyse,
+                                   .modality = "voice",
+                                   .subjects = {{subject.name, trust::Role::kFootage}}});
+    const VoiceIndex index = read_voice_index(enrolled_folder(project, subject.name), subject.name);
+    size_t with_text = 0;
+    for (const auto& r : index.recordings)
+      for (const auto& c : r.clips) with_text += c.text.empty() ? 0 : 1;
+    j["minutes"] = index.speech_s() / 60;
+    j["clips"] = index.clips();
+    j["clips_with_text"] = with_text;
+    char text[80];
+    std::snprintf(text, sizeof text, "%.1f min of speech, %zu clips, %s", index.speech_s() / 60,
+                  index.clips(), trained ? "trained" : "not trained yet");
+    j["title"] = text;
+  } catch (const Error& e) {
+    j["works"] = false;
+    j["problem"] = e.what();
+    j["title"] = "cannot be opened here";
+  }
+  return j;
+}
+
+}  // namespace
 
 nlohmann::json list_project_voices(const project::Project& project) {
   const std::vector<std::filesystem::path> folders = {project_voices(project)};
@@ -14,6 +69,8 @@ nlohmann::json list_project_voices(const project::Project& project) {
     out.push_back(v.to_json());
     out.back()["default"] = v.name == first;
   }
+  for (const auto& subject : project.subjects())
+    if (has_enrolled_voice(project, subject.name)) out.push_back(enrolled_row(project, subject));
   return out;
 }
 

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// A page with which people judge what numbers cannot: assets/voice/abx.html and the sounds in it.
+#include <algorithm>
+#include <map>
+
+#include "likeness/audio/loudness.h"
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/error.h"
+#include "likeness/media/audio_file.h"
+#include "likeness/tasks/voice_enroll_sources.h"
+#include "likeness/tasks/voice_enroll_store.h"
+#include "likeness/tasks/voice_ops.h"
+
+namespace likeness::tasks {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// assets/voice/abx.html; made by CMake.
+extern const char* const kEmbeddedAbx;
+
+namespace {
+
+constexpr double kMostSoundS = 60, kLoudnessLufs = -23;
+constexpr size_t kMostBytes = 256u << 20;
+
+std::string base64(const std::string& bytes) {
+  static const char* const kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t n = std::min<size_t>(3, bytes.size() - i);
+    uint32_t v = 0;
+    for (size_t k = 0; k < 3; ++k)
+      v = v << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (size_t k = 0; k < 4; ++k) out += k <= n ? kDigits[v >> (18 - 6 * k) & 63] : '=';
+  }
+  return out;
+}
+
+/// A whole WAV file in a data: address. Equally loud: the louder of two is always liked better.
+std::string sound_address(const fs::path& path) {
+  auto sound = media::read_audio(path, kMostSoundS);
+  if (sound.cut)
+    throw Error(ErrorCode::kBadInput, path.string() + " is longer than a minute",
+                "use single sentences for a listening test");
+  AudioClip clip = std::move(sound.clip);
+  if (clip.channels > 2)
+    throw Error(ErrorCode::kBadInput, path.string() + " has more than two channels",
+                "use mono or stereo");
+  audio::normalise_loudness(clip, {.lufs = kLoudnessLufs});
+  const auto samples = pcm16_bytes(clip.samples);
+  std::string wav = "RIFF";
+  const auto number = [&](uint64_t v, int size) {
+    for (int i = 0; i < size; ++i) wav += static_cast<char>(v >> (8 * i));
+  };
+  const auto channels = static_cast<uint64_t>(clip.channels),
+             rate = static_cast<uint64_t>(clip.rate_hz);
+  number(36 + samples.size(), 4), wav += "WAVEfmt ";
+  number(16, 4), number(1, 2), number(channels, 2), number(rate, 4), number(rate * channels * 2, 4);
+  number(channels * 2, 2), number(16, 2), wav += "data", number(samples.size(), 4);
+  wav.append(samples.begin(), samples.end());
+  return "data:audio/wav;base64," + base64(wav);
+}
+
+std::map<std::string, fs::path> by_name(const fs::path& folder) {
+  std::error_code ec;
+  if (!fs::is_directory(folder, ec))
+    throw Error(ErrorCode::kNotFound, folder.string() + " is not a folder",
+                "name the folder with the recordings");
+  std::map<std::string, fs::path> out;
+  for (const auto& path : list_recordings({folder})) out.emplace(path.stem().string(), path);
+  return out;
+}
+
+std::string folder_name(const fs::path& folder) {
+  const fs::path whole = fs::absolute(folder).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
+
+/// Nothing in it can end the script element it stands in.
+std::string for_script(const json& j) {
+  std::string text = j.dump(-1, ' ', true, json::error_handler_t::replace), out;
+  for (const char c : text) out += c == '<' ? std::string("\\u003c") : std::string(1, c);
+  return out;
+}
+
+}  // namespace
+
+json make_abx_page(const AbxRequest& request, Progress& progress, const Cancel& cancel) {
+  if (request.out.extension() != ".html")
+    throw Error(ErrorCode::kUsage, "the page must be a .html file", "name it with -o page.html");
+  if (request.rounds < 1 || request.rounds > 20)
+    throw Error(ErrorCode::kUsage, "a test has 1 to 20 rounds", "use --rounds 1");
+  const std::string mode = !request.reference.empty() ? "reference" : request.mode;
+  if (mode != "same" && mode != "prefer" && mode != "reference")
+    throw Error(ErrorCode::kUsage, "'" + mode + "' is not a question of the test",
+                "use --ask same or --ask prefer, or --reference DIR");
+  const auto a = by_name(request.a), b = by_name(request.b);
+  const auto x = request.reference.empty() ? a : by_name(request.reference);
+  std::vector<std::string> both;
+  for (const auto& [name, path] : a)
+    if (b.count(name) && x.count(name)) both.push_back(name);
+  if (both.empty())
+    throw Error(ErrorCode::kBadInput, "the folders have no recording of the same name",
+                "name the recordings of one sentence alike in all folders: 01.wav and 01.wav");
+  json names = {{"a", folder_name(request.a)}, {"b", folder_name(request.b)}};
+  if (names["a"] == names["b"]) names = {{"a", request.a.string()}, {"b", request.b.string()}};
+  json items = json::array();
+  size_t bytes = 0;
+  progress.begin("make the listening test", static_cast<double>(both.size()), "sentences");
+  for (const std::string& name : both) {
+    cancel.check();
+    json item = {
+        {"name", name}, {"a", sound_address(a.at(name))}, {"b", sound_address(b.at(name))}};
+    if (mode == "reference") item["x"] = sound_address(x.at(name));
+    for (const char* key : {"a", "b", "x"})
+      if (item.contains(key)) bytes += item[key].get_ref<const std::string&>().size();
+    if (bytes > kMostBytes)
+      throw Error(ErrorCode::kBadInput, "the sounds are too large for one page (256 MB)",
+                  "use fewer or shorter recordings");
+    items.push_back(std::move(item));
+    progress.advance();
+  }
+  progress.end();
+  std::string page = kEmbeddedAbx;
+  const size_t place = page.find("@DATA@");
+  LIKENESS_REQUIRE(place != std::string::npos);
+  page.replace(place, 6,
+               for_script({{"mode", mode},
+                           {"names", names},
+                           {"rounds", request.rounds},
+                           {"items", std::move(items)}}));
+  write_file_atomic(request.out, page);
+  return {{"output", request.out.string()},
+          {"mode", mode},
+          {"a", names["a"]},
+          {"b", names["b"]},
+          {"sentences", both.size()},
+          {"trials", both.size() * static_cast<size_t>(request.rounds)},
+          {"only_in_one", a.size() + b.size() - 2 * both.size()},
+          {"bytes", page.size()}};
+}
+
+}  // namespace likeness::tasks

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Enrolling, banking and the listening test through the program, and a kill in the middle.
+#include "program.h"
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/media/audio_file.h"
+#include "likeness/voice/speaker.h"
+
+namespace likeness::tests {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class VoiceEnrolment : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    if (!voice::SpeakerEncoder::is_installed())
+      GTEST_SKIP() << "the speaker encoder is not installed: run scripts/install-voices";
+    options_.environment = {"LIKENESS_HOME=" + (folder_ / "home").string()};
+    ok({"project", "new", "film"}, options_);
+    ok({"subject", "add", "film", "ada", "--kind", "synthetic"}, options_);
+  }
+  void say(const std::string& file, const std::string& text, const std::string& voice = "slt") {
+    fs::create_directories((folder_ / file).parent_path());
+    ok({"speak", "film", text, "--voice", voice, "-o", file}, options_);
+  }
+  RunOptions options_;
+};
+
+TEST_F(VoiceEnrolment, EnrolsListsAndAddsOnlyWhatIsNew) {
+  say("in/one.wav", "The birch canoe slid on the smooth planks by the river.");
+  say("in/two.wav", "Glue the sheet to the dark blue background and wait.");
+  write_file_atomic(folder_ / "texts/one.txt",
+                    "The birch canoe slid on the smooth planks by the river.");
+  const json first =
+      ok({"voice", "enroll", "film", "ada", "in", "--transcripts", "texts"}, options_);
+  EXPECT_EQ(first["added"], 2);
+  EXPECT_EQ(first["clips_with_text"], 1);
+  EXPECT_EQ(ok({"voice", "enroll", "film", "ada", "in"}, options_)["added"], 0);
+  bool listed = false;
+  for (const auto& v : ok({"voice", "list", "film"}, options_))
+    if (v["name"] == "ada") {
+      listed = true;
+      EXPECT_EQ(v["clips"], 2);
+      EXPECT_EQ(v["trained"], false);
+    }
+  EXPECT_TRUE(listed);
+  write_file_atomic(folder_ / "text.wav", "this is not sound");
+  fails({"voice", "enroll", "film", "ada", "text.wav"}, "bad_input", "text.wav", options_);
+  fails({"voice", "enroll", "film", "nobody", "in"}, "not_found", "nobody", options_);
+  say("in2/other.wav", "A large size in stockings is hard to sell in a small town.", "rms");
+  fails({"voice", "enroll", "film", "ada", "in2"}, "refused", "other.wav", options_);
+  ok({"subject", "add", "film", "eve", "--kind", "person"}, options_);
+  fails({"voice", "enroll", "film", "eve", "in"}, "refused", "person-needs-consent-record",
+        options_);
+  EXPECT_TRUE(leftovers(folder_).empty());
+}
+TEST_F(VoiceEnrolment, AKillLosesNothing) {
+  for (int i = 0; i < 6; ++i)
+    say("in/" + std::to_string(i) + ".wav",
+        "This is recording number " + std::to_string(i) + ", which is said aloud for a while.");
+  for (const double after_s : {0.4, 1.0}) {
+    RunOptions kill = options_;
+    kill.kill_after_s = after_s;
+    likeness({"voice", "enroll", "film", "ada", "in"}, kill);
+  }
+  const json j = ok({"voice", "enroll", "film", "ada", "in"}, options_);
+  EXPECT_EQ(j["added"].get<int>() + j["known"].get<int>(), 6);
+  EXPECT_EQ(j["clips"], 6);
+}
+TEST_F(VoiceEnrolment, TheBankGrowsFromDayToDay) {
+  const json empty = ok({"voice", "bank", "film", "ada", "--next", "3"}, options_);
+  EXPECT_EQ(empty["sentences_read"], 0);
+  ASSERT_EQ(empty["next"].size(), 3u);
+  const std::string id = empty["next"][0]["id"], text = empty["next"][0]["text"];
+  say("takes/" + id + ".wav", text);
+  const json one =
+      ok({"voice", "bank", "film", "ada", "--add", "takes/" + id + ".wav", "--words-confirmed"},
+         options_);
+  EXPECT_EQ(one["sentences_read"], 1);
+  EXPECT_EQ(one["takes"][0]["enrolled"], true);
+  EXPECT_NE(one["next"][0]["id"], id);
+  EXPECT_GT(one["coverage"]["speech_share"].get<double>(), 0.02);
+  fails({"voice", "bank", "film", "ada", "--add", "takes/" + id + ".wav", "--sentence", "b999"},
+        "usage", "b999", options_);
+  // A take that is not good is said to be so, and nothing is enrolled.
+  media::write_wav(folder_ / "takes/b002.wav", {24000, 1, std::vector<float>(48000)});
+  const Outcome bad =
+      likeness({"voice", "bank", "film", "ada", "--add", "takes/b002.wav", "--json"}, options_);
+  EXPECT_NE(bad.status, 0);
+  EXPECT_EQ(bad.json()["takes"][0]["enrolled"], false);
+  EXPECT_EQ(bad.json()["takes"][0]["check"]["findings"][0]["rule"], "silent");
+  EXPECT_EQ(bad.json()["sentences_read"], 1);
+}
+TEST_F(VoiceEnrolment, TheListeningTestIsOnePageWithoutNames) {
+  for (const char* dir : {"a", "b"})
+    for (int i = 0; i < 2; ++i)
+      say(std::string(dir) + "/" + std::to_string(i) + ".wav", "Sentence " + std::to_string(i),
+          dir[0] == 'a' ? "slt" : "rms");
+  const json j = ok({"voice", "abx", "a", "b", "-o", "page.html"}, options_);
+  EXPECT_EQ(j["trials"], 2);
+  const std::string page = read_file(folder_ / "page.html");
+  EXPECT_EQ(page.find("@DATA@"), std::string::npos);
+  EXPECT_EQ(page.find("http:"), std::string::npos);
+  EXPECT_EQ(page.find("https:"), std::string::npos);
+  EXPECT_NE(page.find("data:audio/wav;base64,UklGR"), std::string::npos);
+  fails({"voice", "abx", "a", "none", "-o", "page.html"}, "not_found", "none", options_);
+  fails({"voice", "abx", "a", "b", "-o", "page.txt"}, "usage", ".html", options_);
+  fs::create_directories(folder_ / "c");
+  fs::copy_file(folder_ / "a/0.wav", folder_ / "c/other.wav");
+  fails({"voice", "abx", "a", "c", "-o", "page2.html"}, "bad_input", "same name", options_);
+  EXPECT_FALSE(fs::exists(folder_ / "page2.html"));
+}
+
+}  // namespace
+}  // namespace likeness::tests
