@@ -297,6 +297,35 @@ TEST(Recording, EachFaultIsNamed) {
   }
   EXPECT_TRUE(has_rule(judge_recording(examine_recording(music)), "music"));
 }
+TEST(Recording, MusicBehindTheVoiceIsHeard) {
+  const AudioClip speech = voice(24000, 120, 12);
+  EXPECT_LT(examine_recording(speech).chord_share, 0.02);
+  AudioClip hum = sine(24000, 600, 12, 0.02f);
+  for (size_t i = 0; i < hum.samples.size(); ++i) hum.samples[i] += speech.samples[i];
+  EXPECT_LT(examine_recording(hum).chord_share, 0.02);  // is no music
+  const auto with_chords = [&](float level) {
+    AudioClip c = speech;
+    const int chords[3][3] = {{0, 4, 7}, {5, 9, 12}, {7, 11, 14}};
+    for (size_t i = 0; i < c.samples.size(); ++i) {
+      const double t = static_cast<double>(i) / c.rate_hz;
+      for (const int note : chords[static_cast<size_t>(t * 1.5) % 3])
+        for (int k = 1; k < 6; ++k)
+          c.samples[i] +=
+              level / static_cast<float>(k) *
+              static_cast<float>(std::sin(2 * M_PI * 220 * std::pow(2, note / 12.0) * k * t));
+    }
+    return judge_recording(examine_recording(c));
+  };
+  const auto has = [](const std::vector<Finding>& findings, const char* rule) {
+    return std::any_of(findings.begin(), findings.end(),
+                       [&](const Finding& f) { return f.rule.rfind(rule, 0) == 0; });
+  };
+  EXPECT_TRUE(has(with_chords(0.01f), "music"));
+  const auto loud = with_chords(0.1f);
+  EXPECT_TRUE(std::any_of(loud.begin(), loud.end(), [](const Finding& f) {
+    return f.rule == "music" && f.severity == Severity::kRefusal;
+  }));
+}
 TEST(Recording, NoiseOverEverythingIsNotTakenForSpeech) {
   AudioClip c = voice(24000, 120, 6);
   Rng rng(3, 0, "loud");

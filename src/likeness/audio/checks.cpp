@@ -139,6 +139,46 @@ double steady_share(std::span<const float> mono, int rate_hz, const Activity& ac
              : 0;
 }
 
+/// Share of the frames with two or more held tones: peaks of the spectrum between 500 and 4000 Hz
+/// that stay in their bin (8 Hz) for a quarter of a second. The harmonics of a voice do not: up
+/// there they move with every change of its pitch. Tones that are there nearly always are hum.
+double chord_share(std::span<const float> mono, int rate_hz) {
+  constexpr int kHz = 16000, kWindow = 2048, kHop = 512;
+  constexpr size_t kLow = 64, kHigh = 512, kReach = 8, kHeld = 8;
+  constexpr float kOver = 16, kFloor = 1e-7f;  // 12 dB over what is near; -70 dB
+  const auto x = resample(mono, rate_hz, kHz);
+  StftOptions o;
+  o.window = kWindow, o.hop = kHop;
+  const Spectra s = stft(x, o);
+  if (s.frames < 4 * kHeld) return 0;
+  std::vector<int> run(s.bins);
+  std::vector<size_t> on(s.bins);
+  std::vector<std::vector<size_t>> tones(s.frames);
+  std::vector<float> power(s.bins);
+  const float energy = 0.0625f * kWindow * kWindow;  // of a full-scale sine in its bin
+  for (size_t f = 0; f < s.frames; ++f) {
+    for (size_t b = 0; b < s.bins; ++b) power[b] = std::norm(s.frame(f)[b]) / energy;
+    for (size_t b = kLow; b < kHigh; ++b) {
+      float near = 0;
+      for (size_t k = 3; k <= kReach; ++k) near += power[b - k] + power[b + k];
+      near /= 2 * (kReach - 2);
+      const bool peak = power[b] > power[b - 1] && power[b] >= power[b + 1] &&
+                        power[b] > kOver * near && power[b] > kFloor;
+      run[b] = peak ? run[b] + 1 : 0;
+      on[b] += peak ? 1 : 0;
+      if (run[b] == static_cast<int>(kHeld))
+        for (size_t k = 0; k < kHeld; ++k) tones[f - k].push_back(b);
+      else if (run[b] > static_cast<int>(kHeld))
+        tones[f].push_back(b);
+    }
+  }
+  size_t chords = 0;
+  for (const auto& here : tones)
+    chords += std::count_if(here.begin(), here.end(),
+                            [&](size_t b) { return on[b] * 10 < s.frames * 7; }) >= 2;
+  return static_cast<double>(chords) / static_cast<double>(s.frames);
+}
+
 std::string number(const char* format, double value) {
   char text[64];
   std::snprintf(text, sizeof text, format, value);
@@ -168,6 +208,7 @@ Recording examine_recording(const AudioClip& clip) {
   out.loudness_lufs = loudness.integrated_lufs;
   out.true_peak_db = loudness.true_peak_db;
   out.steady_share = steady_share(mono.samples, mono.rate_hz, activity);
+  out.chord_share = chord_share(mono.samples, mono.rate_hz);
   return out;
 }
 
@@ -188,6 +229,15 @@ std::vector<Finding> judge_recording(const Recording& r, const RecordingLimits& 
     say(r.clipped > l.clipped_refusal, "clipped",
         number("%.2f % of the samples are clipped", r.clipped * 100) +
             "; record again with a lower level");
+  if (r.steady_share <= l.most_steady && r.chord_share > l.most_chords)
+    say(r.chord_share > l.chords_refusal,
+        r.chord_share > l.chords_refusal ? "music" : "music-behind",
+        number("held tones sound in %.0f % of the time", r.chord_share * 100) +
+            ", as of music behind the voice; use speech without music");
+  if (r.steady_share > l.most_steady)
+    say(true, "music",
+        number("%.0f % of it are held tones", r.steady_share * 100) +
+            ", as in music; use speech without music");
   if (r.snr_db() < l.least_snr_db)
     say(r.snr_db() < l.snr_refusal_db, "noisy",
         number("speech is only %.0f dB above the noise", r.snr_db()) +
@@ -200,10 +250,6 @@ std::vector<Finding> judge_recording(const Recording& r, const RecordingLimits& 
     say(false, "narrow-band",
         number("there is no sound above %.0f Hz", r.bandwidth_hz) +
             ", as on the telephone; the voice will be dull: record at 24 kHz or more");
-  if (r.steady_share > l.most_steady)
-    say(true, "music",
-        number("%.0f % of it are held tones", r.steady_share * 100) +
-            ", as in music; use speech without music");
   return out;
 }
 

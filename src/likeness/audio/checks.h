@@ -18,6 +18,8 @@ struct Recording {
   double bandwidth_hz = 0;  ///< up to here there is sound 50 dB under the strongest part of speech
   double loudness_lufs = -120, true_peak_db = -120;
   double steady_share = 0;  ///< share of sounding time with steady tones, as music has: 0 to 1
+  /// Share of all time in which two or more tones are held at once, in speech or behind it.
+  double chord_share = 0;
   double snr_db() const { return speech_db - noise_db; }
 };
 Recording examine_recording(const AudioClip& clip);
@@ -25,7 +27,8 @@ Recording examine_recording(const AudioClip& clip);
 enum class Severity { kWarning, kRefusal };
 struct Finding {
   Severity severity = Severity::kWarning;
-  std::string rule;  ///< silent, too-short, clipped, noisy, reverberant, narrow-band, music
+  std::string rule;  ///< silent, too-short, clipped, noisy, reverberant, narrow-band, music,
+                     ///< music-behind
   std::string text;  ///< with the measured value and what to do
 };
 struct RecordingLimits {
@@ -35,6 +38,7 @@ struct RecordingLimits {
   double most_decay_s = 0.5, decay_refusal_s = 1.2;
   double least_bandwidth_hz = 6000;
   double most_steady = 0.5;
+  double most_chords = 0.05, chords_refusal = 0.5;  ///< 134 recordings of real speech: 0.000
 };
 std::vector<Finding> judge_recording(const Recording& recording,
                                      const RecordingLimits& limits = {});
