@@ -227,16 +227,16 @@ std::vector<Finding> judge_recording(const Recording& r, const RecordingLimits& 
             number("at least %.1f s are needed", l.least_speech_s));
   if (r.clipped > l.most_clipped)
     say(r.clipped > l.clipped_refusal, "clipped",
-        number("%.2f % of the samples are clipped", r.clipped * 100) +
+        number("%.2f %% of the samples are clipped", r.clipped * 100) +
             "; record again with a lower level");
   if (r.steady_share <= l.most_steady && r.chord_share > l.most_chords)
     say(r.chord_share > l.chords_refusal,
         r.chord_share > l.chords_refusal ? "music" : "music-behind",
-        number("held tones sound in %.0f % of the time", r.chord_share * 100) +
+        number("held tones sound in %.0f %% of the time", r.chord_share * 100) +
             ", as of music behind the voice; use speech without music");
   if (r.steady_share > l.most_steady)
     say(true, "music",
-        number("%.0f % of it are held tones", r.steady_share * 100) +
+        number("%.0f %% of it are held tones", r.steady_share * 100) +
             ", as in music; use speech without music");
   if (r.snr_db() < l.least_snr_db)
     say(r.snr_db() < l.snr_refusal_db, "noisy",
