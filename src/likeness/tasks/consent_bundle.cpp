@@ -66,7 +66,8 @@ json consent_import(project::Project& project, const std::string& subject, const
     throw Error(ErrorCode::kUsage, "'" + subject + "' is not a person",
                 "consents are imported for subjects of kind person");
   const json bundle = trust::parse_json(read_file(file, 6ull << 30), file.string(), 6ull << 30);
-  if (!bundle.is_object() || bundle.value("format", "") != kFormat || !bundle.contains("record"))
+  if (!bundle.is_object() || !bundle.contains("format") || bundle["format"] != kFormat ||
+      !bundle.contains("record"))
     throw Error(ErrorCode::kBadInput, file.string() + " is not an exported consent",
                 "make it with: likeness consent export PROJECT SUBJECT FILE");
   for (const char* needed : {"key", "private", "evidence"})

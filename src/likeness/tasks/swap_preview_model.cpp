@@ -100,6 +100,7 @@ struct SwapPreviews::Impl {
                       file_stamp(trust::ledger_path(r.project)) + "|" + input.hash;
     trust::Request ask{.task = "preview", .operation = trust::Operation::kSwap};
     ask.subjects = swap_subjects(layers);
+    ask.preview = true;
     for (const auto& l : layers) key += "|" + l.model.name;
     const auto now = Clock::now();
     std::erase_if(grants, [&](const Allowed& a) { return now - a.at > kGrantLife; });

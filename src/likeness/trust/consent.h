@@ -50,6 +50,9 @@ struct Request {
   /// territories are added.
   std::vector<std::string> uses, languages, territories;
   std::string label = "none";  ///< visible disclosure of the result; see label.h
+  /// Shown while somebody works on it and never written out: it needs no visible label, and a grant
+  /// for it finishes no output.
+  bool preview = false;
 };
 
 /// A consent that a grant rests on: what the manifest's consent assertion needs, no more.

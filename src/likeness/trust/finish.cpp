@@ -163,6 +163,9 @@ uint64_t draw_watermark() {
 
 Finished finish(const project::Project& project, const Grant& grant, int64_t job,
                 const std::vector<Input>& inputs, const Output& output, uint64_t watermark) {
+  if (grant.request().preview)
+    throw Error(ErrorCode::kRefused, "a preview is not made into an output (preview-is-no-output)",
+                "render it with: likeness swap");
   Finished done{output.kind, output.path, "", "", ""};
   Sealed sealed;
   const bool signs = is_signed_kind(output.kind);

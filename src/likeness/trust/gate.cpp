@@ -14,11 +14,12 @@ namespace {
 
 using nlohmann::json;
 
+/// `who` empty: it is not about one person.
 [[noreturn]] void refuse(const Request& r, const std::string& who, const std::string& rule,
                          const std::string& why, const std::string& hint) {
   throw Error(ErrorCode::kRefused,
-              std::string(operation_name(r.operation)) + " of '" + who + "' is refused (" + rule +
-                  "): " + why,
+              (r.preview ? "the preview of a " : "") + std::string(operation_name(r.operation)) +
+                  (who.empty() ? "" : " of '" + who + "'") + " is refused (" + rule + "): " + why,
               hint);
 }
 
@@ -137,7 +138,7 @@ class Assessor {
         return false;
     // New York S.8420-A: advertisements with synthetic performers say so.
     const json purposes = stated(project_, "uses", request_->uses);
-    if (request_->operation == Operation::kSwap && has(purposes, "ads") &&
+    if (request_->operation == Operation::kSwap && !request_->preview && has(purposes, "ads") &&
         !say("label-for-ads", request_->label != "none", "labelled " + request_->label,
              "advertisements need a visible label: add --label eu, us-ca, cn or kr-in"))
       return false;
@@ -332,7 +333,7 @@ Grant authorise(const project::Project& project, const Request& request) {
   const Ledger book(ledger_path(project));
   const auto ledger = book.read();
   if (const LedgerReport report = book.verify(trusted_studios()); !report.ok)
-    refuse(request, request.task, "ledger-changed", report.problems.front(),
+    refuse(request, "", "ledger-changed", report.problems.front(),
            "see: likeness ledger verify PROJECT; restore ledger.jsonl and ledger.head.json");
   Grant grant;
   bool has_identity = false;
@@ -361,14 +362,15 @@ Grant authorise(const project::Project& project, const Request& request) {
     subjects.push_back(std::move(row));
   }
   if (request.operation != Operation::kAnalyse && !has_identity)
-    refuse(request, request.task, "identity-not-named",
-           "the task does not say whose likeness it makes", "name the subject with --identity");
+    refuse(request, "", "identity-not-named", "the task does not say whose likeness it makes",
+           "name the subject with --identity");
   grant.request_ = request;
   grant.record_ = {{"task", request.task},
                    {"operation", operation_name(request.operation)},
                    {"modality", request.modality},
                    {"issued_at", project::now_utc()},
                    {"subjects", std::move(subjects)}};
+  if (request.preview) grant.record_["preview"] = true;
   grant.id_ = sha256(grant.record_.dump()).substr(0, 32);
   grant.record_["id"] = grant.id_;
   if (keys.empty()) return grant;

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "likeness/trust/consent_test_util.h"
+#include "likeness/trust/finish.h"
 
 namespace likeness::trust {
 namespace {
@@ -90,7 +91,7 @@ TEST_F(Gate, UsesExclusionsLanguagesAndTerritories) {
   t.territories = {"EU"};
   make("mary", t);
   auto with = [&](Request r) {
-    r.task = "t";
+    r.task = std::string("t");
     r.operation = Operation::kSwap;
     r.subjects = {{"mary", Role::kIdentity}};
     return authorise(*project_, r);
@@ -113,6 +114,31 @@ TEST_F(Gate, AdvertisementsNeedAVisibleLabel) {
   refused([&] { authorise(*project_, r); }, "label-for-ads");
   r.label = "eu";
   EXPECT_NO_THROW(authorise(*project_, r));
+}
+
+TEST_F(Gate, APreviewOfAnAdvertisementNeedsNoLabelAndIsNoOutput) {
+  auto t = terms();
+  t.uses = {"ads"};
+  make("mary", t);
+  config("[consent]\nuses = [\"ads\"]");
+  Request r{.task = "preview", .operation = Operation::kSwap, .preview = true};
+  r.subjects = {{"mary", Role::kIdentity}};
+  const Grant grant = authorise(*project_, r);
+  EXPECT_EQ(grant.record().at("preview"), true);
+  refused([&] { finish(*project_, grant, 1, {}, {}, {}); }, "preview-is-no-output");
+  // Every other rule is asked as for a render, and the refusal says what was tried.
+  r.uses = {"sexual"};
+  refused([&] { authorise(*project_, r); }, "consent-use");
+  r.uses = {};
+  r.subjects = {{"mary", Role::kPerformer}};
+  try {
+    authorise(*project_, r);
+    FAIL() << "a preview of nobody was allowed";
+  } catch (const Error& e) {
+    EXPECT_EQ(
+        std::string(e.what()).rfind("the preview of a swap is refused (identity-not-named)", 0), 0u)
+        << e.what();
+  }
 }
 
 TEST_F(Gate, ExcludedUseWhereEverythingElseIsAllowed) {

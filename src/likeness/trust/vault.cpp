@@ -64,7 +64,7 @@ std::vector<uint8_t> unwrap(const nlohmann::json& j, const std::string& id) {
     return *bytes;
   };
   auto data = field("data");
-  if (j.value("form", "") == "scrypt") {
+  if (j.contains("form") && j["form"] == "scrypt") {
     std::string secret = passphrase();
     if (secret.empty())
       refused("consent-key-locked", "its key is protected by a passphrase",
