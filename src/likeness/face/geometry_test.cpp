@@ -14,8 +14,6 @@
 namespace likeness::face {
 namespace {
 
-constexpr float kDegrees = 57.29577951f;
-
 std::string model_bytes() {
   const auto path = models_folder() / "face_geometry.binarypb";
   return std::filesystem::exists(path) ? read_file(path) : "";

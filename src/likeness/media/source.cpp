@@ -82,7 +82,16 @@ bool starts_as_mp4(const fs::path& path) {
          type == "skip";
 }
 
+/// Demuxers and decoders also say these when they meet nonsense in a file.
+int of_contents(int error) {
+  for (int code : {AVERROR(EINVAL), AVERROR(ERANGE), AVERROR(EDOM), AVERROR(EPIPE), AVERROR_BUG,
+                   AVERROR_BUG2, AVERROR_UNKNOWN, AVERROR_STREAM_NOT_FOUND})
+    if (error == code) return AVERROR_INVALIDDATA;
+  return error;
+}
+
 [[noreturn]] void throw_not_a_video(const fs::path& path, int error, const std::string& said) {
+  error = of_contents(error);
   if (said.find("moov atom not found") != std::string::npos && starts_as_mp4(path))
     throw Error(
         ErrorCode::kDamaged,
@@ -305,8 +314,8 @@ CodecPtr open_decoder(const AVStream& stream, int threads, LogCapture& capture) 
   context->max_pixels = static_cast<int64_t>(kMaxSidePx) * kMaxSidePx;
   int error = avcodec_open2(context.get(), codec, nullptr);
   if (error < 0)
-    throw_av(error, std::string("cannot open the decoder for ") + codec->name + " (" +
-                        capture.take() + ")");
+    throw_av(of_contents(error), std::string("cannot open the decoder for ") + codec->name + " (" +
+                                     capture.take() + ")");
   return context;
 }
 
