@@ -33,7 +33,8 @@ nlohmann::json enrolled_row(const project::Project& project, const project::Subj
                       {"minutes", nullptr},
                       {"clips", nullptr},
                       {"clips_with_text", nullptr}};
-  if (!trained) j["problem"] = "not trained yet: likeness voice train PROJECT " + subject.name;
+  if (!trained)
+    j["problem"] = "it must be trained first: likeness voice train PROJECT " + subject.name;
   try {
     const auto grant =
         trust::authorise(project, {.task = "voice list",
