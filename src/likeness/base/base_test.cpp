@@ -78,6 +78,25 @@ TEST(Options, TomlErrorsNameTheLine) {
   }
 }
 
+TEST(Options, TomlOfEndlessKeysIsAnErrorAndNoCrash) {
+  std::string key = "a";
+  for (int i = 0; i < 40000; ++i) key += ".a";
+  std::string quoted = "a";
+  for (int i = 0; i < 40000; ++i) quoted += ".\"=,\"";
+  for (const std::string& text : {key + " = 1", "[" + key + "]\nb = 1", quoted + " = 1"}) {
+    try {
+      parse_toml("b = 1\n" + text, "preset.toml");
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kBadInput);
+      EXPECT_NE(std::string(e.what()).find("preset.toml line 2"), std::string::npos) << e.what();
+    }
+  }
+  std::string numbers = "n = [0.5";
+  for (int i = 0; i < 999; ++i) numbers += ", 0.5";
+  EXPECT_EQ(parse_toml(numbers + "]", "t")["n"].size(), 1000u);
+}
+
 TEST(AtomicFile, IsAbsentUntilCommitted) {
   fs::path path = scratch("atomic") / "a.bin";
   {

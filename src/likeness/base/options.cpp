@@ -72,9 +72,31 @@ nlohmann::json from_toml(const toml::node& node) {
     text << t->get();
   return text.str();
 }
+
+/// The parser limits how deep values nest, but not keys: a.a.a.a… uses up its stack. Throws
+/// kBadInput for a line with too many dots that may stand in one key; a comma or = ends a key only
+/// where no quotes hide it.
+void check_key_depth(const std::string& text, const std::string& name) {
+  constexpr int kMost = 100;
+  std::istringstream lines(text);
+  int number = 0;
+  for (std::string line; ++number, std::getline(lines, line);) {
+    const bool quotes = line.find_first_of("\"'") != std::string::npos;
+    int dots = 0;
+    for (const char c : line) {
+      if (!quotes && (c == ',' || c == '=')) dots = 0;
+      if (c == '.' && ++dots > kMost)
+        throw Error(ErrorCode::kBadInput,
+                    name + " line " + std::to_string(number) + " has more than " +
+                        std::to_string(kMost) + " dots",
+                    "tables do not nest that deep; divide the line");
+    }
+  }
+}
 }  // namespace
 
 nlohmann::json parse_toml(const std::string& text, const std::string& name) {
+  check_key_depth(text, name);
   try {
     return from_toml(toml::parse(text));
   } catch (const toml::parse_error& e) {
