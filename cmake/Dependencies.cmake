@@ -57,7 +57,9 @@ if(LIKENESS_SANITIZE)
   target_link_options(likeness_flags INTERFACE -fsanitize=${LIKENESS_SANITIZE})
 endif()
 if(LIKENESS_FUZZ)
-  target_compile_options(likeness_flags INTERFACE -fsanitize=fuzzer-no-link)
+  # These three find little that AddressSanitizer does not, and cost a fifth of the compile time.
+  target_compile_options(likeness_flags INTERFACE -fsanitize=fuzzer-no-link
+    -fno-sanitize=vptr,null,object-size)
 endif()
 
 add_library(likeness_warnings INTERFACE)
