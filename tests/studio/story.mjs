@@ -150,6 +150,21 @@ try {
     await page.getByRole('button', { name: 'Remove in and out points' }).click();
     await page.keyboard.press('?');
     await page.getByRole('dialog').getByText('Play, again = faster').waitFor();
+    // A key is changed, holds after a reload, and goes back.
+    const change = page.getByRole('dialog').getByRole('button', { name: 'Change the key of: Play, again = faster' });
+    await change.click();
+    await page.keyboard.press('k');
+    await page.getByRole('status').filter({ hasText: 'choose another key' }).waitFor();
+    await page.keyboard.press('Shift+y');
+    await page.getByRole('button', { name: 'Reset the key of: Play, again = faster' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.reload();
+    await until('the frame after the keys were changed', async () => (await page.locator('canvas[data-frame]').getAttribute('data-frame').catch(() => '')) === frame);
+    await page.keyboard.press('Shift+y');
+    await until('playing with the other key', async () => (await line.getAttribute('aria-valuenow')) !== frame);
+    await page.keyboard.press('k');
+    await page.keyboard.press('?');
+    await page.getByRole('button', { name: 'Reset all' }).click();
     await page.keyboard.press('Escape');
     await look('media');
   });

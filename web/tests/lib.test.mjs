@@ -21,10 +21,10 @@ async function load(name) {
   return import(pathToFileURL(out));
 }
 
-let format, route, schema, curves;
+let format, route, schema, curves, keymap;
 before(async () => {
   globalThis.location = { hash: '', pathname: '/', search: '' };
-  [format, route, schema, curves] = await Promise.all(['format', 'route', 'schema', 'curves'].map(load));
+  [format, route, schema, curves, keymap] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap'].map(load));
 });
 
 test('time codes: what is shown is understood again, for every frame and rate', () => {
@@ -159,4 +159,24 @@ test('frames: only the newest wish is loaded, never a queue of old ones', async 
   for (let i = 0; i < 3; i++) await turn();
   assert.equal(shown.at(-1), 105, 'a late older picture does not cover it');
   loader.close();
+});
+
+test('keys: a changed key is found, the old one is free, conflicts are named, some stay', () => {
+  const player = { title: 'Player', keys: [{ keys: ['l'], label: 'Play' }, { keys: ['k', ' '], label: 'Stop' }] };
+  const room = { title: 'Room', keys: [{ keys: ['m'], label: 'Mark' }, { keys: ['?'], label: 'This list' }] };
+  const groups = [player, room];
+  const id = keymap.idOf('Player', player.keys[0]);
+  const map = { [id]: 'Shift+p' };
+  assert.equal(keymap.findKey({}, groups, 'l'), player.keys[0]);
+  assert.equal(keymap.findKey(map, groups, 'l'), undefined);
+  assert.equal(keymap.findKey(map, groups, 'Shift+p'), player.keys[0]);
+  assert.deepEqual(keymap.keysOf(map, 'Player', player.keys[1]), ['k', ' ']);
+  assert.match(keymap.conflict(map, groups, id, 'm'), /Mark/);
+  assert.match(keymap.conflict(map, groups, id, '?'), /always/);
+  assert.equal(keymap.conflict(map, groups, id, 'Shift+p'), undefined);
+  assert.equal(keymap.conflict(map, groups, 'Room/Mark', 'l'), undefined);
+  assert.equal(keymap.changeable(room.keys[1]), false);
+  assert.equal(keymap.findKey({ 'Room/This list': 'x' }, groups, '?'), room.keys[1]);
+  for (const bad of [null, '', '{', '[]', '3', '{"a":1,"b":"","c":"Escape"}']) assert.deepEqual(keymap.parse(bad), {});
+  assert.deepEqual(keymap.parse(JSON.stringify(map)), map);
 });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The key map. A component registers the keys it answers to while it is shown; `?` lists them.
 // A key is written as in "l", "Shift+ArrowLeft", "Ctrl+z", " ". The newest registration wins.
+// The user may change them in that list (keymap.ts).
+import { findKey, keysOf, load, save, type KeyMap } from './keymap';
 
 export interface Key {
   keys: string[];
@@ -17,6 +19,23 @@ export interface KeyGroup {
 
 class Keys {
   groups = $state.raw<KeyGroup[]>([]);
+  map = $state.raw<KeyMap>(load());
+
+  /** The keys of an action as they are now. */
+  now(title: string, key: Key): string[] {
+    return keysOf(this.map, title, key);
+  }
+
+  /** Gives an action another key; without `name` its own again. */
+  change(id: string, name?: string): void {
+    const { [id]: _, ...others } = this.map;
+    this.map = name === undefined ? others : { ...others, [id]: name };
+    save(this.map);
+  }
+  reset(): void {
+    this.map = {};
+    save(this.map);
+  }
 
   /** For `$effect(() => keys.use('Player', […]))`: registers, and gives the function that unregisters. */
   use(title: string, keys: Key[]): () => void {
@@ -27,12 +46,7 @@ class Keys {
   }
 
   find(event: KeyboardEvent): Key | undefined {
-    const name = nameOf(event);
-    for (const group of [...this.groups].reverse()) {
-      const key = group.keys.find((k) => k.keys.includes(name));
-      if (key) return key;
-    }
-    return undefined;
+    return findKey(this.map, this.groups, nameOf(event));
   }
 }
 
