@@ -85,7 +85,8 @@ PrivatePart PrivatePart::from_json(const nlohmann::json& j) {
     throw Error(ErrorCode::kDamaged, "the private part of a consent is damaged",
                 "restore the project's consents folder from a copy");
   p.face.resize(bytes->size() / sizeof(float));
-  std::memcpy(p.face.data(), bytes->data(), bytes->size());
+  // An empty vector has no address to copy to.
+  if (!p.face.empty()) std::memcpy(p.face.data(), bytes->data(), bytes->size());
   return p;
 }
 
