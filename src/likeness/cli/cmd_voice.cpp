@@ -64,6 +64,7 @@ void add_voice_commands(Session& s) {
   add_voice_bank(s, group);
   add_compare(s, group);
   add_voice_abx(s, group);
+  add_voice_pretrain(s, group);
 }
 
 }  // namespace likeness::cli

@@ -10,11 +10,14 @@
 #include "likeness/nets/losses.h"
 #include "likeness/nets/optimiser.h"
 #include "likeness/nets/precision.h"
-#include "likeness/train/checkpoint.h"
+#include "likeness/tensor/checkpoint_model.h"
 #include "likeness/train/loader.h"
 #include "likeness/train/trainer.h"
 
 namespace likeness::train {
+
+using tensor::Checkpoint, tensor::checkpoint_path, tensor::list_checkpoints,
+    tensor::read_checkpoint, tensor::rotate_checkpoints, tensor::write_checkpoint;
 
 /// Weights of a module become `type` on `device`, convolutions channels-last.
 void convert_module(torch::nn::Module& module, const torch::Device& device, torch::ScalarType type);

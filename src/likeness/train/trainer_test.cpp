@@ -7,13 +7,16 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/media/video.h"
+#include "likeness/tensor/checkpoint_model.h"
 #include "likeness/tensor/model_card.h"
 #include "likeness/train/augment.h"
-#include "likeness/train/checkpoint.h"
 #include "likeness/train/loader.h"
 
 namespace likeness::train {
 namespace {
+
+using tensor::Checkpoint, tensor::checkpoint_path, tensor::list_checkpoints,
+    tensor::parse_checkpoint, tensor::read_checkpoint, tensor::write_checkpoint;
 
 namespace fs = std::filesystem;
 

@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <torch/torch.h>
 
-namespace likeness::train {
+namespace likeness::tensor {
 
 struct Checkpoint {
   int64_t step = 0;
@@ -39,4 +39,4 @@ std::vector<std::pair<int64_t, std::filesystem::path>> list_checkpoints(
 /// Removes all but the newest `keep` (at least one stays).
 void rotate_checkpoints(const std::filesystem::path& folder, int keep);
 
-}  // namespace likeness::train
+}  // namespace likeness::tensor

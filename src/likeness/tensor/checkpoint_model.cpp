@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "likeness/train/checkpoint.h"
+#include "likeness/tensor/checkpoint_model.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 #include "likeness/base/hash.h"
 #include "likeness/tensor/torch_io_model.h"
 
-namespace likeness::train {
+namespace likeness::tensor {
 namespace {
 
 constexpr const char* kFormat = "likeness-checkpoint-1";
@@ -19,7 +19,7 @@ constexpr const char* kBlob = "blob/";
 }
 
 /// Covers names, types, shapes, data and all metadata except the hash itself.
-std::string content_hash(const std::vector<tensor::TensorView>& tensors,
+std::string content_hash(const std::vector<TensorView>& tensors,
                          const std::map<std::string, std::string>& metadata) {
   Sha256 hash;
   const auto text = [&](const std::string& s) {
@@ -31,14 +31,14 @@ std::string content_hash(const std::vector<tensor::TensorView>& tensors,
     if (key != "sha256") text(key), text(value);
   for (const auto& t : tensors) {
     text(t.name);
-    text(tensor::dtype_name(t.type));
+    text(dtype_name(t.type));
     for (int64_t d : t.shape) text(std::to_string(d));
     hash.update(t.data.data(), t.data.size());
   }
   return hash.hex();
 }
 
-Checkpoint from_file(const tensor::SafeTensors& file, const std::string& name) {
+Checkpoint from_file(const SafeTensors& file, const std::string& name) {
   const auto& meta = file.metadata();
   const auto field = [&](const char* key) -> const std::string& {
     auto it = meta.find(key);
@@ -64,7 +64,7 @@ Checkpoint from_file(const tensor::SafeTensors& file, const std::string& name) {
       out.blobs[t.name.substr(5)].assign(reinterpret_cast<const char*>(t.data.data()),
                                          t.data.size());
     else
-      out.tensors[t.name] = tensor::to_torch(t);
+      out.tensors[t.name] = to_torch(t);
   }
   return out;
 }
@@ -73,14 +73,14 @@ Checkpoint from_file(const tensor::SafeTensors& file, const std::string& name) {
 
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
   std::vector<torch::Tensor> owned;
-  std::vector<tensor::TensorView> views;
+  std::vector<TensorView> views;
   for (const auto& [name, t] : c.tensors) {
     owned.push_back(t.detach().to(torch::kCPU).contiguous());
-    views.push_back(tensor::to_view(name, owned.back()));
+    views.push_back(to_view(name, owned.back()));
   }
   for (const auto& [name, bytes] : c.blobs)
     views.push_back({kBlob + name,
-                     tensor::DType::kU8,
+                     DType::kU8,
                      {static_cast<int64_t>(bytes.size())},
                      {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}});
   std::map<std::string, std::string> meta{{"format", kFormat},
@@ -89,15 +89,15 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
                                           {"options", c.options.dump()},
                                           {"metadata", c.metadata.dump()}};
   meta["sha256"] = content_hash(views, meta);
-  tensor::write_safetensors(path, views, meta);
+  write_safetensors(path, views, meta);
 }
 
 Checkpoint read_checkpoint(const std::filesystem::path& path) {
-  return from_file(tensor::SafeTensors(path), path.filename().string());
+  return from_file(SafeTensors(path), path.filename().string());
 }
 
 Checkpoint parse_checkpoint(std::span<const uint8_t> bytes, const std::string& name) {
-  return from_file(tensor::SafeTensors(bytes, name), name);
+  return from_file(SafeTensors(bytes, name), name);
 }
 
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step) {
@@ -130,4 +130,4 @@ void rotate_checkpoints(const std::filesystem::path& folder, int keep) {
     std::filesystem::remove(all[i].second, ec);
 }
 
-}  // namespace likeness::train
+}  // namespace likeness::tensor

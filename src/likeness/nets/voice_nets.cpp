@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/nets/voice_nets.h"
+
+#include <cmath>
+
+namespace likeness::nets {
+namespace {
+
+namespace F = torch::nn::functional;
+using torch::indexing::Slice;
+
+/// A convolution over time of N x T x C that sees `lookahead` frames ahead.
+torch::Tensor convolve(torch::nn::Conv1d& conv, const torch::Tensor& x, int kernel, int lookahead) {
+  const auto padded =
+      torch::constant_pad_nd(x.transpose(1, 2), {kernel - 1 - lookahead, lookahead});
+  return conv->forward(padded).transpose(1, 2);
+}
+
+torch::nn::ModuleList make_blocks(int count, int channels, int hidden, int kernel, int ahead) {
+  torch::nn::ModuleList list;
+  for (int i = 0; i < count; ++i)
+    list->push_back(std::make_shared<TimeBlock>(channels, hidden, kernel, i < ahead ? 1 : 0));
+  return list;
+}
+
+torch::Tensor run_blocks(torch::nn::ModuleList& blocks, torch::Tensor x) {
+  for (const auto& b : *blocks) x = b->as<TimeBlock>()->forward(x);
+  return x;
+}
+
+torch::nn::LayerNorm layer_norm(int channels) {
+  return torch::nn::LayerNorm(torch::nn::LayerNormOptions({channels}).eps(1e-6));
+}
+
+torch::Tensor hann(int n, const torch::Tensor& like) {
+  return torch::hann_window(n, like.options());
+}
+
+torch::Tensor magnitude(const torch::Tensor& sound, int window) {
+  const auto s = torch::stft(sound, window, window / 4, window, hann(window, sound), true,
+                             "reflect", false, true, true);
+  const auto v = torch::view_as_real(s);
+  return torch::sqrt(v.square().sum(-1) + 1e-9);  // N x bins x T
+}
+
+/// Triangles that are linear up to 1 kHz and logarithmic above, each of area 2 (voice/features.h).
+torch::Tensor mel_matrix(int bands, int bins, double high_hz) {
+  const auto mel = [](double hz) {
+    return hz < 1000 ? hz * 3 / 200 : 15 + std::log(hz / 1000) * 27 / std::log(6.4);
+  };
+  const auto hertz = [](double m) {
+    return m < 15 ? m * 200 / 3 : 1000 * std::exp((m - 15) * std::log(6.4) / 27);
+  };
+  torch::Tensor out = torch::zeros({bins, bands});
+  auto a = out.accessor<float, 2>();
+  for (int b = 0; b < bands; ++b) {
+    const double low = hertz(mel(high_hz) * b / (bands + 1)),
+                 mid = hertz(mel(high_hz) * (b + 1) / (bands + 1)),
+                 top = hertz(mel(high_hz) * (b + 2) / (bands + 1));
+    for (int k = 0; k < bins; ++k) {
+      const double f = kVoiceRate / 2.0 * k / (bins - 1);
+      const double h = std::min((f - low) / (mid - low), (top - f) / (top - mid));
+      if (h > 0) a[k][b] = static_cast<float>(h * 2 / (top - low));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+TimeBlock::TimeBlock(int channels, int hidden, int kernel, int lookahead)
+    : kernel_(kernel), lookahead_(lookahead) {
+  depthwise_ = register_module(
+      "depthwise",
+      torch::nn::Conv1d(torch::nn::Conv1dOptions(channels, channels, kernel).groups(channels)));
+  norm_ = register_module("norm", layer_norm(channels));
+  up_ = register_module("up", torch::nn::Linear(channels, hidden));
+  down_ = register_module("down", torch::nn::Linear(hidden, channels));
+  gamma_ = register_parameter("gamma", torch::full({channels}, 0.2));
+}
+
+torch::Tensor TimeBlock::forward(const torch::Tensor& x) {
+  const auto h = norm_->forward(convolve(depthwise_, x, kernel_, lookahead_));
+  return x + gamma_ * down_->forward(torch::gelu(up_->forward(h)));
+}
+
+VocoderNet::VocoderNet(VocoderOptions o) : options_(o) {
+  stem_ = register_module(
+      "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(kMelBands + 2, o.channels, o.kernel)));
+  norm_in_ = register_module("norm_in", layer_norm(o.channels));
+  blocks_ = register_module("blocks", make_blocks(o.blocks, o.channels, o.hidden, o.kernel, 3));
+  norm_out_ = register_module("norm_out", layer_norm(o.channels));
+  head_ = register_module("head", torch::nn::Linear(o.channels, 3 * kBins));
+  {
+    torch::NoGradGuard no_grad;
+    head_->weight.mul_(0.1);
+    head_->bias.zero_();
+    // Speech is far under full scale, so both envelopes start low; the source has unit power.
+    head_->bias.index_put_({Slice(0, kBins)}, -4.0);
+    head_->bias.index_put_({Slice(2 * kBins, 3 * kBins)}, -6.0);
+  }
+  window_ = torch::hann_window(kFft);
+}
+
+torch::Tensor VocoderNet::forward(const torch::Tensor& mel, const torch::Tensor& log_f0,
+                                  const torch::Tensor& voiced, const torch::Tensor& harmonic,
+                                  const torch::Tensor& noise) {
+  // Log mel of speech lies around -5 with a deviation of about 3.
+  const auto in =
+      torch::cat({(mel + 5) / 3, (log_f0 * voiced).unsqueeze(2), voiced.unsqueeze(2)}, 2);
+  auto x = norm_in_->forward(convolve(stem_, in, options_.kernel, 2));
+  x = norm_out_->forward(run_blocks(blocks_, x));
+  const auto head = head_->forward(x);  // N x T x 3*bins
+  const auto loud = torch::exp(head.narrow(2, 0, kBins).clamp_max(5));
+  const auto shift = head.narrow(2, kBins, kBins);
+  const auto hiss = torch::exp(head.narrow(2, 2 * kBins, kBins).clamp_max(5));
+  const auto window = window_.to(mel.device());
+  torch::Tensor source, rough;
+  {
+    torch::NoGradGuard no_grad;  // they hold no weights
+    const auto spectrum = [&](const torch::Tensor& s) {
+      return torch::view_as_real(
+                 torch::stft(s, kFft, kVoiceHop, kFft, window, true, "reflect", false, true, true))
+          .transpose(1, 2)
+          .contiguous();
+    };
+    source = spectrum(harmonic);  // N x T x bins x 2
+    rough = spectrum(noise);
+  }
+  const auto c = loud * torch::cos(shift), s = loud * torch::sin(shift);
+  const auto sr = source.select(3, 0), si = source.select(3, 1);
+  const auto re = sr * c - si * s + rough.select(3, 0) * hiss;
+  const auto im = sr * s + si * c + rough.select(3, 1) * hiss;
+  const auto whole = torch::complex(re, im).transpose(1, 2);
+  return torch::istft(whole, kFft, kVoiceHop, kFft, window, true, false, true, harmonic.size(1));
+}
+
+torch::Tensor torch_mel(const torch::Tensor& sound) {
+  static const torch::Tensor filters = mel_matrix(kMelBands, VocoderNet::kBins, kVoiceRate / 2.0);
+  const auto s = torch::stft(sound, VocoderNet::kFft, kVoiceHop, VocoderNet::kFft,
+                             hann(VocoderNet::kFft, sound), true, "reflect", false, true, true);
+  const auto m = torch::sqrt(torch::view_as_real(s).square().sum(-1) + 1e-12).transpose(1, 2);
+  return torch::log(torch::matmul(m, filters.to(sound.device())).clamp_min(1e-5));
+}
+
+torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real) {
+  torch::Tensor sum = torch::zeros({}, made.options());
+  for (const int window : {512, 1024, 2048}) {
+    const auto a = magnitude(made, window), b = magnitude(real, window);
+    const auto miss = (a - b).square().sum({1, 2}).sqrt() / (b.square().sum({1, 2}).sqrt() + 1e-3);
+    // Below -100 dB of a full-scale tone nothing is heard.
+    sum = sum + miss.mean() + (torch::log(a + 3e-4) - torch::log(b + 3e-4)).abs().mean();
+  }
+  return sum / 3 + (torch_mel(made) - torch_mel(real)).abs().mean();
+}
+
+SoundDiscriminator::SoundDiscriminator(int c) {
+  layers_ = register_module("layers", torch::nn::ModuleList());
+  for (int r = 0; r < 3; ++r) {
+    const auto conv = [&](int in, int out, int kt, int kf, int sf) {
+      layers_->push_back(torch::nn::Conv2d(
+          torch::nn::Conv2dOptions(in, out, {kt, kf}).stride({1, sf}).padding({kt / 2, kf / 2})));
+    };
+    conv(1, c, 3, 9, 2);
+    conv(c, c, 3, 9, 2);
+    conv(c, c, 3, 9, 2);
+    conv(c, c, 3, 3, 1);
+    conv(c, 1, 3, 3, 1);
+  }
+}
+
+SoundDiscriminator::Output SoundDiscriminator::forward(const torch::Tensor& sound) {
+  static constexpr std::array kWindows = {512, 1024, 2048};
+  Output out;
+  for (size_t r = 0; r < 3; ++r) {
+    auto x = torch::log(magnitude(sound, kWindows[r]) + 1e-3).transpose(1, 2).unsqueeze(1);
+    x = (x + 3) / 3;
+    for (size_t i = 0; i < 5; ++i) {
+      x = layers_[r * 5 + i]->as<torch::nn::Conv2d>()->forward(x);
+      if (i == 4) break;
+      x = torch::leaky_relu(x, 0.1);
+      out.features.push_back(x);
+    }
+    out.logits.push_back(x);
+  }
+  return out;
+}
+
+ContentNet::ContentNet(ContentOptions o) : options_(o) {
+  stem_ = register_module(
+      "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(kContentBands, o.channels, 5)));
+  norm_in_ = register_module("norm_in", layer_norm(o.channels));
+  blocks_ = register_module("blocks", make_blocks(o.blocks, o.channels, o.hidden, o.kernel, 6));
+  norm_out_ = register_module("norm_out", layer_norm(o.channels));
+  narrow_ = register_module("narrow", torch::nn::Linear(o.channels, o.bottleneck));
+  phones_ = register_module("phones", torch::nn::Linear(o.bottleneck, kContentClasses));
+}
+
+ContentNet::Output ContentNet::forward(const torch::Tensor& mel) {
+  auto x = norm_in_->forward(convolve(stem_, (mel + 5) / 3, 5, 2));
+  x = norm_out_->forward(run_blocks(blocks_, x));
+  Output out;
+  out.bottleneck = torch::layer_norm(narrow_->forward(x), {options_.bottleneck});
+  out.logits = phones_->forward(out.bottleneck);
+  return out;
+}
+
+ConverterNet::ConverterNet(ConverterOptions o) : options_(o) {
+  speaker_ = register_module("speaker", torch::nn::Linear(o.speaker, 64));
+  stem_ = register_module(
+      "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(o.content + 3 + 64, o.channels, 5)));
+  gru_ = register_module(
+      "gru", torch::nn::GRU(torch::nn::GRUOptions(o.channels, o.channels).batch_first(true)));
+  blocks_ = register_module("blocks", make_blocks(o.blocks, o.channels, o.hidden, o.kernel, 2));
+  norm_ = register_module("norm", layer_norm(o.channels));
+  head_ = register_module("head", torch::nn::Linear(o.channels, kMelBands));
+}
+
+torch::Tensor ConverterNet::forward(const torch::Tensor& content, const torch::Tensor& log_f0,
+                                    const torch::Tensor& voiced, const torch::Tensor& level,
+                                    const torch::Tensor& speaker) {
+  const auto who = speaker_->forward(speaker * 4).unsqueeze(1).expand({-1, content.size(1), -1});
+  const auto in = torch::cat(
+      {content, (log_f0 * voiced).unsqueeze(2), voiced.unsqueeze(2), level.unsqueeze(2), who}, 2);
+  auto x = torch::gelu(convolve(stem_, in, 5, 2));
+  x = x + std::get<0>(gru_->forward(x));
+  x = norm_->forward(run_blocks(blocks_, x));
+  return head_->forward(x) * 3 - 5;
+}
+
+AcousticNet::AcousticNet(AcousticOptions o) : options_(o) {
+  const int c = o.channels, d = o.decoder;
+  phone_ = register_module("phone", torch::nn::Embedding(o.phones, c));
+  stress_ = register_module("stress", torch::nn::Embedding(3, c));
+  mark_ = register_module("mark", torch::nn::Embedding(o.marks, c));
+  convs_ = register_module("convs", torch::nn::ModuleList());
+  norms_ = register_module("norms", torch::nn::ModuleList());
+  for (int i = 0; i < 3; ++i) {
+    convs_->push_back(torch::nn::Conv1d(torch::nn::Conv1dOptions(c, c, 5)));
+    norms_->push_back(layer_norm(c));
+  }
+  encoder_ = register_module(
+      "encoder",
+      torch::nn::GRU(torch::nn::GRUOptions(c, c / 2).batch_first(true).bidirectional(true)));
+  prosody_gru_ = register_module(
+      "prosody",
+      torch::nn::GRU(torch::nn::GRUOptions(c, c / 2).batch_first(true).bidirectional(true)));
+  prosody_out_ = register_module("prosody_out", torch::nn::Linear(c, 3));
+  condition_ = register_module("condition", torch::nn::Linear(2, c));
+  spread_ = register_module("spread", torch::nn::Linear(c, 1));
+  decoder_ = register_module(
+      "decoder",
+      torch::nn::GRU(
+          torch::nn::GRUOptions(c + 3, d / 2).num_layers(2).batch_first(true).bidirectional(true)));
+  coarse_ = register_module("coarse", torch::nn::Linear(d, kMelBands));
+  pitch_ = register_module("pitch", torch::nn::Linear(d, 2));
+  refine_in_ = register_module("refine_in", torch::nn::Linear(kMelBands + d, d));
+  refine_ = register_module("refine", torch::nn::ModuleList());
+  for (int i = 0; i < 3; ++i) refine_->push_back(std::make_shared<TimeBlock>(d, 2 * d, 7, 3));
+  refine_out_ = register_module("refine_out", torch::nn::Linear(d, kMelBands));
+}
+
+torch::Tensor AcousticNet::encode(const Text& t) {
+  const auto pad = (t.phone == 0);
+  auto x = phone_->forward(t.phone) + stress_->forward(t.stress) + mark_->forward(t.mark);
+  const auto keep = pad.logical_not().to(x.dtype()).unsqueeze(2);
+  for (size_t i = 0; i < 3; ++i) {
+    auto& conv = *convs_[i]->as<torch::nn::Conv1d>();
+    const auto h = conv.forward(torch::constant_pad_nd((x * keep).transpose(1, 2), {2, 2}));
+    x = x + torch::dropout(
+                torch::relu(norms_[i]->as<torch::nn::LayerNorm>()->forward(h.transpose(1, 2))), 0.2,
+                is_training());
+  }
+  return (x + std::get<0>(encoder_->forward(x * keep))) * keep;
+}
+
+AcousticNet::Prosody AcousticNet::prosody(const torch::Tensor& encoded, const Text&) {
+  const auto in = torch::dropout(encoded.detach(), 0.3, is_training());
+  const auto h = torch::dropout(std::get<0>(prosody_gru_->forward(in)) + in, 0.3, is_training());
+  const auto out = prosody_out_->forward(h);
+  return {out.select(2, 0) + 2.0, out.select(2, 1), out.select(2, 2)};
+}
+
+AcousticNet::Frames AcousticNet::decode(const torch::Tensor& encoded, const Prosody& p,
+                                        const torch::Tensor& frames) {
+  const auto x = encoded + condition_->forward(torch::stack({p.log_f0, p.level}, 2));
+  const auto ends = frames.cumsum(1), middle = ends - frames / 2;
+  const auto count = static_cast<int64_t>(std::ceil(ends.max().item<float>() - 1e-3));
+  const auto t = torch::arange(count, encoded.options()) + 0.5;
+  // Gaussian weights around the middle of each phone, as wide as it is long.
+  const auto width = frames * (0.25 + 0.5 * torch::sigmoid(spread_->forward(x).squeeze(2))) + 0.3;
+  const auto away = (t.view({1, -1, 1}) - middle.unsqueeze(1)) / width.unsqueeze(1);  // N T P
+  auto score = -0.5 * away.square() - torch::log(width).unsqueeze(1);
+  score = score.masked_fill((frames <= 0).unsqueeze(1), -1e9);
+  const auto up = torch::bmm(torch::softmax(score, 2), x);
+  // Where in its phone a frame lies, which the Gaussian alone does not say.
+  const auto begin = ends - frames;
+  const auto inside =
+      ((t.view({1, -1, 1}) >= begin.unsqueeze(1)) & (t.view({1, -1, 1}) < ends.unsqueeze(1)))
+          .to(x.dtype());
+  const auto part =
+      ((t.view({1, -1, 1}) - begin.unsqueeze(1)) / frames.clamp_min(1).unsqueeze(1) * inside)
+          .sum(2);
+  const auto length = torch::log1p((inside * frames.unsqueeze(1)).sum(2));
+  const auto height = (inside * p.log_f0.unsqueeze(1)).sum(2);
+  const auto in = torch::cat({up, torch::stack({part, length, height}, 2)}, 2);
+  const auto h = torch::dropout(std::get<0>(decoder_->forward(in)), 0.1, is_training());
+  Frames out;
+  out.coarse = coarse_->forward(h) * 3 - 5;
+  const auto pitch = pitch_->forward(h);
+  out.log_f0 = pitch.select(2, 0) + height;
+  out.voiced_logit = pitch.select(2, 1);
+  auto r = torch::gelu(refine_in_->forward(torch::cat({(out.coarse.detach() + 5) / 3, h}, 2)));
+  r = run_blocks(refine_, r);
+  out.mel = out.coarse + refine_out_->forward(r);
+  return out;
+}
+
+}  // namespace likeness::nets

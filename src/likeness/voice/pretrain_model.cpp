@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "likeness/voice/pretrain_model.h"
+
+#include <chrono>
+#include <fstream>
+
+#include <ATen/Parallel.h>
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/error.h"
+#include "likeness/base/threads.h"
+#include "likeness/nets/optimiser.h"
+#include "likeness/tensor/checkpoint_model.h"
+#include "likeness/tensor/torch_io_model.h"
+
+extern "C" void openblas_set_num_threads(int) __attribute__((weak));
+
+namespace likeness::voice {
+namespace fs = std::filesystem;
+
+void set_learning_threads(int threads) {
+  at::set_num_threads(threads);
+  if (openblas_set_num_threads) openblas_set_num_threads(threads);
+  flush_denormals();
+}
+
+int64_t count_parameters(const torch::nn::Module& net) {
+  int64_t n = 0;
+  for (const auto& p : net.parameters()) n += p.numel();
+  return n;
+}
+
+void save_net(const fs::path& path, torch::nn::Module& net, const std::string& kind,
+              const nlohmann::json& shape, const std::map<std::string, std::string>& more) {
+  tensor::NamedTensors list;
+  for (const auto& p : net.named_parameters())
+    list.emplace_back(p.key(), p.value().detach().to(torch::kFloat16));
+  std::map<std::string, std::string> meta = more;
+  meta["kind"] = kind;
+  meta["shape"] = shape.dump();
+  tensor::save_tensors(path, list, meta);
+}
+
+namespace {
+
+class Loop {
+ public:
+  Loop(Learner& learner, fs::path folder, const PretrainOptions& o)
+      : learner_(learner),
+        folder_(std::move(folder)),
+        o_(o),
+        optimiser_(learner.net(), torch::kCPU, nets::Precision::kFloat32, options(0.9, 0.999)) {
+    if (torch::nn::Module* c = learner.critic())
+      critic_ = std::make_unique<nets::Optimiser>(*c, torch::kCPU, nets::Precision::kFloat32,
+                                                  options(0.5, 0));
+    for (const auto& [step, path] : tensor::list_checkpoints(folder_)) {
+      try {
+        restore(tensor::read_checkpoint(path));
+        break;
+      } catch (const Error& e) {
+        log_warning(path.string() + ": " + e.what());
+      }
+    }
+  }
+
+  LoopResult run(Progress& progress, const Cancel& cancel) {
+    using Clock = std::chrono::steady_clock;
+    const double before_s = elapsed_s_, all_s = o_.minutes * 60;
+    const auto start = Clock::now();
+    double saved_s = elapsed_s_;
+    progress.begin("learn", all_s, "s");
+    while (elapsed_s_ < all_s && !cancel.requested()) {
+      step(elapsed_s_ / all_s);
+      elapsed_s_ = before_s + std::chrono::duration<double>(Clock::now() - start).count();
+      if (step_ % 10 == 0)
+        progress.set(elapsed_s_, "step " + std::to_string(step_) + ", loss " +
+                                     std::to_string(loss_).substr(0, 6));
+      if (elapsed_s_ - saved_s > o_.save_minutes * 60) save(), saved_s = elapsed_s_;
+    }
+    progress.end();
+    save();
+    optimiser_.copy_average_to(learner_.net());
+    learner_.net().eval();
+    return {step_, elapsed_s_ / 60, loss_, learner_.measure()};
+  }
+
+ private:
+  static nets::OptimiserOptions options(double beta1, double ema) {
+    nets::OptimiserOptions o;
+    o.kind = "adam";
+    o.beta1 = beta1;
+    o.beta2 = 0.99;
+    o.clip_norm = 5;
+    o.ema_decay = ema;
+    return o;
+  }
+
+  void step(double fraction) {
+    learner_.net().train();
+    torch::Tensor loss =
+        learner_.loss(fraction, Rng(static_cast<uint64_t>(o_.seed), step_, "learn"));
+    const double value = loss.item<double>();
+    loss.backward();
+    const double rate =
+        o_.learning_rate * nets::rate_factor("cosine", step_, 100, std::min(1.0, fraction), 0.05);
+    optimiser_.step(rate);
+    optimiser_.zero_grad();
+    if (critic_) {
+      critic_->zero_grad();  // what the first loss left there
+      if (torch::Tensor judged = learner_.critic_loss(); judged.defined()) {
+        judged.backward();
+        critic_->step(rate);
+        critic_->zero_grad();
+      }
+    }
+    if (std::isfinite(value)) loss_ = step_ == 0 ? value : loss_ + 0.02 * (value - loss_);
+    ++step_;
+  }
+
+  void save() {
+    tensor::Checkpoint c;
+    c.step = step_;
+    c.state = {{"elapsed_s", elapsed_s_}, {"loss", loss_}, {"steps", optimiser_.steps_done()}};
+    put(c, "net_", optimiser_);
+    if (critic_) {
+      c.state["critic_steps"] = critic_->steps_done();
+      put(c, "critic_", *critic_);
+    }
+    tensor::write_checkpoint(tensor::checkpoint_path(folder_, step_), c);
+    tensor::rotate_checkpoints(folder_, 2);
+    std::ofstream(folder_ / "log.jsonl", std::ios::app)
+        << nlohmann::json{{"step", step_}, {"minutes", elapsed_s_ / 60}, {"loss", loss_}}.dump()
+        << "\n";
+  }
+  static void put(tensor::Checkpoint& c, const std::string& name, const nets::Optimiser& o) {
+    const auto s = o.state();
+    c.tensors[name + "master"] = s.master;
+    c.tensors[name + "first"] = s.first;
+    c.tensors[name + "second"] = s.second;
+    c.tensors[name + "average"] = s.average;
+  }
+  static void take(const tensor::Checkpoint& c, const std::string& name, nets::Optimiser& o,
+                   int64_t steps) {
+    for (const char* part : {"master", "first", "second", "average"})
+      if (!c.tensors.count(name + part))
+        throw Error(ErrorCode::kDamaged, "the checkpoint has no " + name + part,
+                    "remove it; an older one is taken");
+    o.restore({c.tensors.at(name + "master"), c.tensors.at(name + "first"),
+               c.tensors.at(name + "second"), c.tensors.at(name + "average")},
+              steps);
+  }
+  void restore(const tensor::Checkpoint& c) {
+    take(c, "net_", optimiser_, c.state.value("steps", int64_t{0}));
+    if (critic_ && c.tensors.count("critic_master"))
+      take(c, "critic_", *critic_, c.state.value("critic_steps", int64_t{0}));
+    step_ = c.step;
+    elapsed_s_ = c.state.value("elapsed_s", 0.0);
+    loss_ = c.state.value("loss", 0.0);
+  }
+
+  Learner& learner_;
+  fs::path folder_;
+  PretrainOptions o_;
+  nets::Optimiser optimiser_;
+  std::unique_ptr<nets::Optimiser> critic_;
+  int64_t step_ = 0;
+  double elapsed_s_ = 0, loss_ = 0;
+};
+
+}  // namespace
+
+LoopResult learn(Learner& learner, const fs::path& folder, const PretrainOptions& options,
+                 Progress& progress, const Cancel& cancel) {
+  fs::create_directories(folder);
+  return Loop(learner, folder, options).run(progress, cancel);
+}
+
+}  // namespace likeness::voice

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside `voice` only: the loop all parts share, and what a part gives it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <torch/torch.h>
+
+#include "likeness/base/rng.h"
+#include "likeness/voice/content.h"
+#include "likeness/voice/corpus.h"
+#include "likeness/voice/pretrain.h"
+
+namespace likeness::voice {
+
+/// What a part of the voice is while it learns.
+class Learner {
+ public:
+  virtual ~Learner() = default;
+  virtual torch::nn::Module& net() = 0;
+  /// Loss of one batch. `fraction` is how much of the run is done.
+  virtual torch::Tensor loss(double fraction, Rng rng) = 0;
+  /// A second net that judges the first, and its loss on the batch that loss() saw; undefined while
+  /// it does not take part.
+  virtual torch::nn::Module* critic() { return nullptr; }
+  virtual torch::Tensor critic_loss() { return {}; }
+  /// On recordings that were never learned from, with the weights in net().
+  virtual nlohmann::json measure() = 0;
+  virtual nlohmann::json shape() const = 0;  ///< options of the net, kept with its weights
+};
+
+struct LoopResult {
+  int64_t steps = 0;
+  double minutes = 0, loss = 0;
+  nlohmann::json held_out;
+};
+/// Adam with warm-up and cosine decay, averaged weights, gradient clipping, steps with a gradient
+/// that is not finite left out, checkpoints in `folder`. Leaves the averaged weights in net().
+LoopResult learn(Learner& learner, const std::filesystem::path& folder,
+                 const PretrainOptions& options, Progress& progress, const Cancel& cancel);
+
+/// Weights as float16, with the net's shape and `kind` in the metadata.
+void save_net(const std::filesystem::path& path, torch::nn::Module& net, const std::string& kind,
+              const nlohmann::json& shape, const std::map<std::string, std::string>& more = {});
+int64_t count_parameters(const torch::nn::Module& net);
+/// libtorch and OpenBLAS: with more than one thread recurrent nets are ten times slower.
+void set_learning_threads(int threads);
+
+struct Corpora {
+  std::vector<Piece> train, held_out;
+};
+std::unique_ptr<Learner> make_vocoder_learner(Corpora data, const PretrainOptions& options);
+std::unique_ptr<Learner> make_content_learner(Corpora data, const PretrainOptions& options,
+                                              Progress& progress, const Cancel& cancel);
+
+std::unique_ptr<Learner> make_acoustic_learner(Corpora data, const ContentEncoder& content,
+                                               const PretrainOptions& options, Progress& progress,
+                                               const Cancel& cancel);
+std::unique_ptr<Learner> make_converter_learner(Corpora data, const std::filesystem::path& content,
+                                                const PretrainOptions& options, Progress& progress,
+                                                const Cancel& cancel);
+
+/// Content bands as another person in another room would have them: vocal tract up to 18 % longer
+/// or shorter, equalisation, level, noise.
+void vary_voice(std::span<const float> from, std::span<float> to, Rng& rng);
+
+}  // namespace likeness::voice
