@@ -57,13 +57,16 @@ void add_compare(Session& s, CLI::App* group) {
 }  // namespace
 
 void add_voice_commands(Session& s) {
-  auto* group = s.command(&s.app(), "voice", "voices: list, enroll, bank, compare, abx", {});
+  auto* group = s.command(&s.app(), "voice",
+                          "voices: list, enroll, train, convert, bank, compare, abx, pretrain", {});
   group->require_subcommand(1);
   add_list(s, group);
   add_voice_enroll(s, group);
   add_voice_bank(s, group);
   add_compare(s, group);
   add_voice_abx(s, group);
+  add_voice_train(s, group);
+  add_voice_convert(s, group);
   add_voice_pretrain(s, group);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/cli/option_flags.h"
 #include "likeness/cli/session.h"
+#include "likeness/tasks/voice_clone.h"
 #include "likeness/voice/pretrain.h"
 
 namespace likeness::cli {
@@ -38,6 +39,62 @@ void add_voice_pretrain(Session& s, CLI::App* group) {
                       {"steps", j["steps"].dump() + " in " + short_text(j["minutes"]) + " min"},
                       {"loss", short_text(j["loss"])},
                       {"held out", j["held_out"].dump()}}));
+    return 0;
+  });
+}
+
+void add_voice_train(Session& s, CLI::App* group) {
+  auto* c = s.command(group, "train", "teach our converter the voice of an enrolled person",
+                      {"likeness voice train film ada",
+                       "likeness voice train film ada --minutes 15   # goes on from the last run"});
+  auto folder = std::make_shared<std::string>(), subject = std::make_shared<std::string>();
+  auto flags = std::make_shared<OptionFlags<voice::CloneOptions>>("voice_train");
+  c->add_option("project", *folder, "project folder")->required();
+  c->add_option("subject", *subject, "whose voice; enrolled before")->required();
+  auto resume = std::make_shared<bool>(false);
+  c->add_flag("--resume", *resume, "go on from the last run; that is also what happens without it");
+  flags->add(c, false);
+  s.on_run(c, [&s, folder, subject, flags] {
+    auto p = project::Project::open(*folder);
+    tasks::VoiceTrainTask task(p, *subject, flags->resolve(&p));
+    const auto j = s.run(task, p).report;
+    s.print(j, table({{"voice", j["model"]},
+                      {"learned from", short_text(j["speech_s"]) + " s of speech"},
+                      {"steps", j["steps"].dump() + " in " + short_text(j["minutes"]) + " min"},
+                      {"loss", short_text(j["loss"])},
+                      {"height", short_text(j["f0_median_hz"]) + " Hz"}}));
+    return 0;
+  });
+}
+
+void add_voice_convert(Session& s, CLI::App* group) {
+  auto* c = s.command(
+      group, "convert", "say a recorded take in an enrolled and trained person's voice",
+      {"likeness voice convert film take.wav --voice ada -o as-ada.wav",
+       "likeness voice convert film take.wav --voice ada --retrieval 0.7 --pitch -1st -o low.wav"});
+  struct Args {
+    std::string folder, take, voice, out;
+  };
+  auto a = std::make_shared<Args>();
+  auto flags = std::make_shared<OptionFlags<tasks::VoiceConvertOptions>>("voice_convert");
+  c->add_option("project", a->folder, "project folder")->required();
+  c->add_option("take", a->take, "what is said: any file with sound")->required();
+  c->add_option("--voice", a->voice, "whose voice to say it in")->required();
+  c->add_option("-o,--out", a->out, "file to write, .wav [default outputs/ of the project]");
+  flags->add(c, false);
+  s.on_run(c, [&s, a, flags] {
+    auto p = project::Project::open(a->folder);
+    std::filesystem::path out = a->out;
+    if (out.empty())
+      out = p.outputs_folder() /
+            (std::filesystem::path(a->take).stem().string() + "-as-" + a->voice + ".wav");
+    tasks::VoiceConvertTask task(p, a->take, a->voice, out, flags->resolve(&p));
+    const auto j = s.run(task, p).report;
+    std::string text = table({{"written", j["output"]},
+                              {"voice", j["voice"]},
+                              {"length", short_text(j["duration_s"]) + " s"}});
+    for (const auto& w : j["warnings"]) text += "note: " + w.get<std::string>() + "\n";
+    s.print(j, text);
     return 0;
   });
 }

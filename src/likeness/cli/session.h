@@ -62,6 +62,8 @@ void add_voice_commands(Session& session);
 void add_voice_enroll(Session& session, CLI::App* group);
 void add_voice_bank(Session& session, CLI::App* group);
 void add_voice_abx(Session& session, CLI::App* group);
+void add_voice_train(Session& session, CLI::App* group);
+void add_voice_convert(Session& session, CLI::App* group);
 void add_voice_pretrain(Session& session, CLI::App* group);
 void add_verify_command(Session& session);
 void add_studio_command(Session& session);

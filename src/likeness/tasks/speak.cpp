@@ -11,6 +11,7 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/tasks/media_inputs.h"
+#include "likeness/tasks/voice_clone.h"
 #include "likeness/tensor/safetensors.h"
 #include "likeness/trust/consent_store.h"
 #include "likeness/trust/output_audio.h"
@@ -143,13 +144,17 @@ SpeakTask::SpeakTask(project::Project& project, SpeakRequest request, SpeakTaskO
     refuse_overwriting(request_.timings, {request_.file, request_.lexicon, request_.out});
   if (!request_.lexicon.empty()) lexicon_ = voice::Lexicon::read(request_.lexicon);
   for (const auto& s : project.subjects())
-    if (s.name == request_.voice && !s.name.empty())
-      throw Error(ErrorCode::kUnsupported,
-                  "'" + s.name +
-                      "' is a subject of the project; speaking in a person's voice is not "
-                      "built yet",
-                  "list the voices that can speak: likeness voice list PROJECT");
-  const std::string name = request_.voice.empty() ? voice::default_voice(folders_) : request_.voice;
+    if (s.name == request_.voice && !s.name.empty()) subject_ = s.name;
+  if (!subject_.empty()) {
+#ifdef LIKENESS_HAS_TORCH
+    subject_version_ = sha256_file(trained_voice(project, subject_));
+#else
+    throw Error(ErrorCode::kUnsupported, "this build has no networks, so it cannot clone a voice",
+                "build with libtorch");
+#endif
+  }
+  const std::string name =
+      request_.voice.empty() || !subject_.empty() ? voice::default_voice(folders_) : request_.voice;
   voice::TextOptions text;
   text.lexicon = &lexicon_;
   for (const auto& v : voice::list_voices(folders_))
@@ -166,14 +171,17 @@ json SpeakTask::options() const {
   j["text_sha256"] = sha256(request_.text);
   j["voice"] = info_.name;
   j["voice_version"] = info_.version;
+  if (!subject_.empty()) j["subject"] = subject_, j["subject_version"] = subject_version_;
   return j;
 }
 
 trust::Request SpeakTask::request() const {
+  std::vector<trust::SubjectUse> subjects = {{"voice-" + info_.name, trust::Role::kIdentity}};
+  if (!subject_.empty()) subjects.insert(subjects.begin(), {subject_, trust::Role::kIdentity});
   return {.task = "speak",
           .operation = trust::Operation::kSpeak,
           .modality = "voice",
-          .subjects = {{"voice-" + info_.name, trust::Role::kIdentity}},
+          .subjects = std::move(subjects),
           .languages = {},
           .label = options_.label.label};
 }
@@ -200,9 +208,16 @@ std::vector<Chunk> SpeakTask::plan(Run& run) {
 
 void SpeakTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
   const voice::Sentence& sentence = script_.sentences.at(chunk.what.at("sentence").get<size_t>());
-  const voice::Speech speech = voice_->speak(
-      sentence,
-      {.rate = options_.rate, .pitch_st = pitch_st_, .seed = static_cast<uint64_t>(options_.seed)});
+  voice::Speech speech = voice_->speak(sentence, {.rate = options_.rate,
+                                                  .pitch_st = subject_.empty() ? pitch_st_ : 0,
+                                                  .seed = static_cast<uint64_t>(options_.seed)});
+#ifdef LIKENESS_HAS_TORCH
+  if (!subject_.empty()) {  // the clone keeps times to the sample
+    if (!clone_) clone_ = std::make_shared<const voice::Clone>(trained_voice(run.project, subject_));
+    speech.clip = clone_->convert(
+        speech.clip, {.retrieval = options_.retrieval, .pitch_st = pitch_st_, .map_pitch = true});
+  }
+#endif
   write_part(out, speech, sentence);
   run.progress.set(chunk.what.at("sentence").get<double>() + 1);
 }
@@ -247,7 +262,8 @@ Result SpeakTask::join(const std::vector<fs::path>& parts, Run& run) {
   Result result;
   result.outputs.push_back({"audio", temporary, request_.out});
   result.report = {{"output", request_.out.string()},
-                   {"voice", info_.name},
+                   {"voice", subject_.empty() ? info_.name : subject_},
+                   {"spoken_by", info_.name},
                    {"voice_was", request_.voice.empty() ? "default" : "asked for"},
                    {"engine", info_.engine},
                    {"licence", info_.licence},

@@ -9,6 +9,7 @@
 #include "likeness/base/options.h"
 #include "likeness/tasks/task.h"
 #include "likeness/trust/label.h"
+#include "likeness/voice/clone.h"
 #include "likeness/voice/voice.h"
 
 namespace likeness::tasks {
@@ -20,6 +21,7 @@ struct SpeakTaskOptions {
   double loudness_lufs = -19;
   double sentence_pause_s = 0.3, paragraph_pause_s = 0.7;
   int seed = 1;
+  double retrieval = 0.4;
   trust::LabelOptions label;
 };
 template <typename V>
@@ -42,13 +44,18 @@ void visit(SpeakTaskOptions& o, V&& f) {
       .min = 0,
       .max = 1e9,
       .level = kAdvanced});
+  f("retrieval", o.retrieval,
+    I{.help = "an enrolled person's voice: share of sound drawn from the person's recordings",
+      .min = 0,
+      .max = 1,
+      .level = kAdvanced});
   visit(o.label, f);
 }
 
 struct SpeakRequest {
-  std::string text;               ///< plain or SSML
-  std::filesystem::path file;     ///< or the file it is in
-  std::string voice;              ///< empty: the default, which the report names
+  std::string text;            ///< plain or SSML
+  std::filesystem::path file;  ///< or the file it is in
+  std::string voice;  ///< of voice list, or a subject whose voice is trained; empty: the default
   std::filesystem::path out;      ///< .wav
   std::filesystem::path timings;  ///< .json, or empty
   std::filesystem::path lexicon;  ///< or empty
@@ -80,6 +87,8 @@ class SpeakTask : public Task {
   voice::Lexicon lexicon_;
   voice::Script script_;
   std::unique_ptr<voice::Voice> voice_;
+  std::string subject_, subject_version_;  ///< whose trained voice it is said in, or empty
+  std::shared_ptr<const voice::Clone> clone_;
 };
 
 /// "+1st", "-2", "10%" in semitones. Throws kUsage.

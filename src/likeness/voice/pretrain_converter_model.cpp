@@ -25,7 +25,7 @@ struct Item {
 class ConverterLearner : public Learner {
  public:
   ConverterLearner(Corpora data, const std::filesystem::path& content, const PretrainOptions& o,
-                   Progress& progress, const Cancel& cancel)
+                   Progress& progress, const Cancel& cancel, const SpeakerVector* one_speaker)
       : o_(o),
         content_(open_net<nets::ContentNet, nets::ContentOptions>(
             tensor::SafeTensors(content), "likeness-voice-content", content.filename().string())),
@@ -38,7 +38,8 @@ class ConverterLearner : public Learner {
         progress.advance();
         Item i;
         try {
-          i.speaker = SpeakerEncoder::installed().embed({kRate, 1, p.sound});
+          i.speaker =
+              one_speaker ? *one_speaker : SpeakerEncoder::installed().embed({kRate, 1, p.sound});
         } catch (const Error& e) {
           if (e.code() == ErrorCode::kMissing) throw;
           continue;  // hardly any speech in it
@@ -135,8 +136,10 @@ class ConverterLearner : public Learner {
 
 std::unique_ptr<Learner> make_converter_learner(Corpora data, const std::filesystem::path& content,
                                                 const PretrainOptions& options, Progress& progress,
-                                                const Cancel& cancel) {
-  return std::make_unique<ConverterLearner>(std::move(data), content, options, progress, cancel);
+                                                const Cancel& cancel,
+                                                const SpeakerVector* one_speaker) {
+  return std::make_unique<ConverterLearner>(std::move(data), content, options, progress, cancel,
+                                            one_speaker);
 }
 
 }  // namespace likeness::voice

@@ -13,6 +13,7 @@
 #include "likeness/voice/content.h"
 #include "likeness/voice/corpus.h"
 #include "likeness/voice/pretrain.h"
+#include "likeness/voice/speaker.h"
 
 namespace likeness::voice {
 
@@ -59,9 +60,11 @@ std::unique_ptr<Learner> make_content_learner(Corpora data, const PretrainOption
 std::unique_ptr<Learner> make_acoustic_learner(Corpora data, const ContentEncoder& content,
                                                const PretrainOptions& options, Progress& progress,
                                                const Cancel& cancel);
+/// With `one_speaker` all recordings are that person's; else each gets its own speaker vector.
 std::unique_ptr<Learner> make_converter_learner(Corpora data, const std::filesystem::path& content,
                                                 const PretrainOptions& options, Progress& progress,
-                                                const Cancel& cancel);
+                                                const Cancel& cancel,
+                                                const SpeakerVector* one_speaker = nullptr);
 
 /// Content bands as another person in another room would have them: vocal tract up to 18 % longer
 /// or shorter, equalisation, level, noise.

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+
+#include "likeness/audio/loudness.h"
+#include "likeness/audio/resample.h"
+#include "likeness/base/hash.h"
+#include "likeness/nets/voice_nets.h"
+#include "likeness/voice/clone.h"
+#include "likeness/voice/content.h"
+#include "likeness/voice/net_file_model.h"
+#include "likeness/voice/pretrain_model.h"
+#include "likeness/voice/vocoder.h"
+
+namespace likeness::voice {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kKind = "likeness-voice-converter";
+constexpr const char* kPrefix = "converter/";
+constexpr size_t kBankFrames = 30'000;
+constexpr double kLevel_lufs = -23;
+
+struct PitchRange {
+  double mean = 0, deviation = 0.15;  ///< of ln(f0 / 200 Hz)
+};
+PitchRange range_of(const std::vector<float>& f0_hz) {
+  double n = 0, sum = 0, squares = 0;
+  for (const float hz : f0_hz)
+    if (hz > 0) {
+      const double v = std::log(static_cast<double>(hz) / 200);
+      n += 1, sum += v, squares += v * v;
+    }
+  if (n < 20) return {};
+  PitchRange r{sum / n, 0};
+  r.deviation = std::clamp(std::sqrt(std::max(0.0, squares / n - r.mean * r.mean)), 0.05, 0.5);
+  return r;
+}
+
+/// The sound at one level, whatever was recorded; `gain_db` is what was added.
+std::vector<float> levelled(const AudioClip& clip, double& gain_db) {
+  AudioClip mono{kRate, 1, to_voice_rate(clip)};
+  gain_db = audio::normalise_loudness(mono, {.lufs = kLevel_lufs, .true_peak_db = -0.5});
+  return std::move(mono.samples);
+}
+
+/// Where a long recording is cut: at its quietest frame near the end of each part.
+std::vector<size_t> cuts(const std::vector<float>& level) {
+  constexpr size_t kLongest = 1800, kSearch = 400;
+  std::vector<size_t> out = {0};
+  while (level.size() - out.back() > kLongest) {
+    const size_t end = out.back() + kLongest;
+    out.push_back(
+        static_cast<size_t>(std::min_element(level.begin() + static_cast<long>(end - kSearch),
+                                             level.begin() + static_cast<long>(end)) -
+                            level.begin()));
+  }
+  out.push_back(level.size());
+  return out;
+}
+
+}  // namespace
+
+nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVector& speaker,
+                           const CloneOptions& o, const fs::path& folder, const fs::path& out,
+                           const std::map<std::string, std::string>& metadata, Progress& progress,
+                           const Cancel& cancel) {
+  CloneOptions checked = o;
+  validate_options(checked);
+  set_learning_threads(o.threads);
+  const fs::path content_file = voice_weights("content"), base = voice_weights("converter");
+  const ContentEncoder content(content_file);
+  Corpora data;
+  std::vector<float> bank, pitch;
+  size_t frames = 0, width = 0;
+  progress.begin("listen", static_cast<double>(clips.size()), "clips");
+  for (size_t i = 0; i < clips.size(); ++i) {
+    cancel.check();
+    Piece p;
+    double gain = 0;
+    p.sound = levelled(clips[i], gain);
+    p.features = analyse(p.sound);
+    p.from.id = "clip-" + std::to_string(i);
+    const Content c = content.encode(p.features.content);
+    width = c.width;
+    for (size_t t = 0; t < c.frames; ++t) {
+      if (c.log_phones[t * kPhoneClasses] > std::log(0.5f)) continue;  // silence
+      bank.insert(bank.end(), c.bottleneck.begin() + static_cast<long>(t * width),
+                  c.bottleneck.begin() + static_cast<long>((t + 1) * width));
+      ++frames;
+    }
+    pitch.insert(pitch.end(), p.features.f0_hz.begin(), p.features.f0_hz.end());
+    const bool held = clips.size() >= 20 && i % 20 == 7;
+    (held ? data.held_out : data.train).push_back(std::move(p));
+    progress.advance();
+  }
+  progress.end();
+  if (static_cast<double>(frames) * kFrame_s < 10)
+    throw Error(ErrorCode::kBadInput, "there is too little speech to learn a voice from",
+                "enroll at least a minute; five are better");
+  PretrainOptions p;
+  p.minutes = o.minutes;
+  p.batch = o.batch;
+  p.learning_rate = o.learning_rate;
+  p.threads = o.threads;
+  p.seed = o.seed;
+  p.save_minutes = 1;
+  auto learner =
+      make_converter_learner(std::move(data), content_file, p, progress, cancel, &speaker);
+  tensor::load_module(learner->net(), tensor::SafeTensors(base));
+  const LoopResult done = learn(*learner, folder, p, progress, cancel);
+  // Evenly thinned: a quarter of an hour of a voice has more neighbours than are ever needed.
+  const size_t keep = std::min(frames, kBankFrames);
+  std::vector<float> thin(keep * width);
+  for (size_t i = 0; i < keep; ++i)
+    std::copy_n(bank.begin() + static_cast<long>(i * frames / keep * width), width,
+                thin.begin() + static_cast<long>(i * width));
+  const PitchRange range = range_of(pitch);
+  tensor::NamedTensors list;
+  for (const auto& t : learner->net().named_parameters())
+    list.emplace_back(kPrefix + t.key(), t.value().detach().to(torch::kFloat16));
+  list.emplace_back("bank",
+                    tensor_of(thin, {static_cast<int64_t>(keep), static_cast<int64_t>(width)})
+                        .to(torch::kFloat16));
+  list.emplace_back("speaker", tensor_of(speaker, {static_cast<int64_t>(speaker.size())}));
+  auto meta = metadata;
+  meta[std::string(kPrefix) + "kind"] = kKind;
+  meta[std::string(kPrefix) + "shape"] = learner->shape().dump();
+  meta["content"] = sha256_file(content_file);
+  meta["f0_mean"] = std::to_string(range.mean);
+  meta["f0_deviation"] = std::to_string(range.deviation);
+  tensor::save_tensors(out, list, meta);
+  return {{"steps", done.steps},
+          {"minutes", done.minutes},
+          {"loss", done.loss},
+          {"frames", frames},
+          {"f0_median_hz", 200 * std::exp(range.mean)},
+          {"held_out", done.held_out}};
+}
+
+struct Clone::Impl {
+  std::map<std::string, std::string> metadata;
+  std::unique_ptr<nets::ConverterNet> net;
+  torch::Tensor bank, bank_square, speaker;
+  PitchRange range;
+  std::unique_ptr<ContentEncoder> content;
+  std::unique_ptr<Vocoder> vocoder;
+
+  /// Mean of the four nearest of the person's frames, by angle (all have the same length).
+  torch::Tensor nearest(const torch::Tensor& content) const {
+    const auto alike = torch::matmul(content, bank.t());
+    const auto top = std::get<1>(alike.topk(std::min<int64_t>(4, bank.size(0)), 1));
+    return bank.index_select(0, top.reshape({-1}))
+        .view({content.size(0), -1, content.size(1)})
+        .mean(1);
+  }
+};
+
+Clone::Clone(const fs::path& path) : impl_(std::make_unique<Impl>()) {
+  const tensor::SafeTensors file(path);
+  const std::string name = path.filename().string();
+  impl_->metadata = file.metadata();
+  impl_->net = open_net<nets::ConverterNet, nets::ConverterOptions>(file, kKind, name, kPrefix);
+  impl_->bank = tensor::to_torch(file.at("bank")).to(torch::kFloat32);
+  impl_->speaker = tensor::to_torch(file.at("speaker")).to(torch::kFloat32);
+  const auto& shape = impl_->net->options();
+  if (impl_->bank.dim() != 2 || impl_->bank.size(0) < 1 || impl_->bank.size(1) != shape.content ||
+      impl_->speaker.dim() != 1 || impl_->speaker.size(0) != shape.speaker)
+    throw Error(ErrorCode::kDamaged, name + " is damaged: its parts do not fit each other",
+                "train the voice again");
+  const fs::path content = voice_weights("content");
+  try {
+    impl_->range = {std::stod(impl_->metadata.at("f0_mean")),
+                    std::stod(impl_->metadata.at("f0_deviation"))};
+    if (impl_->metadata.at("content") != sha256_file(content))
+      throw Error(ErrorCode::kUnsupported, "this voice was trained with other base weights",
+                  "train it again: likeness voice train");
+  } catch (const std::logic_error&) {
+    throw Error(ErrorCode::kDamaged, name + " is damaged: its pitch is not there",
+                "train the voice again");
+  }
+  impl_->content = std::make_unique<ContentEncoder>(content);
+  impl_->vocoder = std::make_unique<Vocoder>(voice_weights("vocoder"));
+}
+Clone::~Clone() = default;
+Clone::Clone(Clone&&) noexcept = default;
+const std::map<std::string, std::string>& Clone::metadata() const { return impl_->metadata; }
+
+AudioClip Clone::convert(const AudioClip& clip, const ConvertOptions& o, Progress* progress,
+                         const Cancel* cancel) const {
+  if (!(o.retrieval >= 0 && o.retrieval <= 1))
+    throw Error(ErrorCode::kUsage, "the share of retrieval must be 0 to 1", "0.4 is usual");
+  double gain_db = 0;
+  const std::vector<float> sound = levelled(clip, gain_db);
+  const bool silent =
+      std::none_of(sound.begin(), sound.end(), [](float x) { return std::abs(x) > 1e-3f; });
+  if (silent || sound.size() < kRate / 4)
+    throw Error(ErrorCode::kBadInput, "there is no speech in the recording",
+                "give a recording of somebody who speaks");
+  const Features f = analyse(sound);
+  const std::vector<float> level = frame_level(f.mel, f.frames);
+  const PitchRange from = range_of(f.f0_hz);
+  const double spread = std::clamp(impl_->range.deviation / from.deviation, 0.7, 1.4);
+  std::vector<float> f0(f.frames), log_f0(f.frames), voiced(f.frames);
+  for (size_t t = 0; t < f.frames; ++t)
+    if (f.f0_hz[t] > 0) {
+      double v = std::log(static_cast<double>(f.f0_hz[t]) / 200);
+      if (o.map_pitch) v = impl_->range.mean + (v - from.mean) * spread;
+      f0[t] = static_cast<float>(
+          std::clamp(200 * std::exp(v + o.pitch_st * std::log(2.0) / 12), 40.0, 900.0));
+    }
+  log_pitch(f0, log_f0, voiced);
+  const torch::InferenceMode guard;
+  const auto where = cuts(level);
+  AudioClip out{kRate, 1, {}};
+  if (progress) progress->begin("convert", static_cast<double>(where.size() - 1), "parts");
+  for (size_t i = 0; i + 1 < where.size(); ++i) {
+    if (cancel) cancel->check();
+    constexpr size_t kContext = 80;  // frames that are heard and not kept
+    const size_t begin = where[i] > kContext ? where[i] - kContext : 0;
+    const size_t end = std::min(f.frames, where[i + 1] + kContext);
+    const auto n = static_cast<int64_t>(end - begin);
+    const auto part = [&](const std::vector<float>& v, size_t width) {
+      return std::span<const float>(v.data() + begin * width, (end - begin) * width);
+    };
+    const Content heard = impl_->content->encode(part(f.content, kContentMel));
+    auto content = tensor_of(heard.bottleneck, {n, static_cast<int64_t>(heard.width)});
+    if (o.retrieval > 0)
+      content = content * (1 - o.retrieval) + impl_->nearest(content) * o.retrieval;
+    const auto mel = values_of(
+        impl_->net->forward(content.unsqueeze(0), tensor_of(part(log_f0, 1), {1, n}),
+                            tensor_of(part(voiced, 1), {1, n}), tensor_of(part(level, 1), {1, n}),
+                            impl_->speaker.unsqueeze(0)));
+    const auto made = impl_->vocoder->render(mel, part(f0, 1), i + 1);
+    const size_t first = (where[i] - begin) * kHop;
+    const size_t last = std::min(made.size(), (where[i + 1] - begin) * kHop);
+    out.samples.insert(out.samples.end(), made.begin() + static_cast<long>(first),
+                       made.begin() + static_cast<long>(last));
+    if (progress) progress->advance();
+  }
+  if (progress) progress->end();
+  out.samples.resize(sound.size(), 0.0f);
+  const auto back = static_cast<float>(std::pow(10, -gain_db / 20));
+  for (float& x : out.samples) x *= back;
+  return out;
+}
+
+}  // namespace likeness::voice
