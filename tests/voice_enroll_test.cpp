@@ -56,6 +56,39 @@ TEST_F(VoiceEnrolment, EnrolsListsAndAddsOnlyWhatIsNew) {
         options_);
   EXPECT_TRUE(leftovers(folder_).empty());
 }
+TEST_F(VoiceEnrolment, TrainsConvertsAndSpeaksInTheEnrolledVoice) {
+  say("in/one.wav",
+      "The birch canoe slid on the smooth planks by the river, and nobody said a word.");
+  say("in/two.wav", "Glue the sheet to the dark blue background and wait until the evening comes.");
+  say("in/three.wav",
+      "Rice is often served in round bowls, with a little fish and a lot of pepper.");
+  say("in/four.wav",
+      "The box was thrown beside the parked truck, where it lay for the whole week.");
+  fails({"voice", "train", "film", "ada"}, "not_found", "voice enroll", options_);
+  ok({"voice", "enroll", "film", "ada", "in"}, options_);
+  fails({"speak", "film", "Hello.", "--voice", "ada", "-o", "a.wav"}, "not_found", "voice train",
+        options_);
+  const json trained = ok({"voice", "train", "film", "ada", "--minutes", "0.05"}, options_);
+  EXPECT_GT(trained["steps"].get<int>(), 0);
+  say("take.wav", "Four hours of steady work faced us.", "rms");
+  const json made =
+      ok({"voice", "convert", "film", "take.wav", "--voice", "ada", "-o", "as-ada.wav"}, options_);
+  EXPECT_NEAR(made["duration_s"].get<double>(), media::probe_audio(folder_ / "take.wav").duration_s,
+              0.02);
+  const json spoken =
+      ok({"speak", "film", "Good evening, and welcome.", "--voice", "ada", "-o", "line.wav"},
+         options_);
+  EXPECT_EQ(spoken["voice"], "ada");
+  EXPECT_NE(spoken["spoken_by"], "ada");
+  for (const char* file : {"as-ada.wav", "line.wav"})
+    EXPECT_EQ(ok({"verify", file}, options_)["files"][0]["verdict"], "synthetic-verified") << file;
+  write_file_atomic(folder_ / "text.wav", "this is not sound");
+  fails({"voice", "convert", "film", "text.wav", "--voice", "ada", "-o", "b.wav"}, "bad_input",
+        "text.wav", options_);
+  fails({"voice", "convert", "film", "take.wav", "--voice", "ada", "-o", "take.wav"}, "usage",
+        "take.wav", options_);
+  EXPECT_TRUE(leftovers(folder_).empty());
+}
 TEST_F(VoiceEnrolment, AKillLosesNothing) {
   for (int i = 0; i < 6; ++i)
     say("in/" + std::to_string(i) + ".wav",

@@ -9,8 +9,12 @@ namespace {
 std::string text_of(const nlohmann::json& j) {
   std::string text = table(
       {{"written", j["output"]},
-       {"voice", j["voice"].get<std::string>() + " (" + j["engine"].get<std::string>() + ", " +
-                     j["licence"].get<std::string>() + "), " + j["voice_was"].get<std::string>()},
+       {"voice", j["voice"].get<std::string>() +
+                     (j["spoken_by"] == j["voice"]
+                          ? " ("
+                          : ", a clone spoken by " + j["spoken_by"].get<std::string>() + " (") +
+                     j["engine"].get<std::string>() + ", " + j["licence"].get<std::string>() +
+                     "), " + j["voice_was"].get<std::string>()},
        {"length", short_text(j["duration_s"]) + " s, " + j["sentences"].dump() + " sentences, " +
                       j["words"].dump() + " words"},
        {"loudness", short_text(j["loudness_lufs"]) + " LUFS, true peak " +
@@ -38,8 +42,10 @@ void add_speak_command(Session& s) {
   c->add_option("project", a->folder, "project folder")->required();
   c->add_option("text", a->text, "what to say, plain or SSML");
   c->add_option("--file", a->file, "or the file it is in");
-  c->add_option("--voice", a->voice,
-                "who says it (see likeness voice list) [default: the best here]");
+  c->add_option(
+      "--voice", a->voice,
+      "who says it: of likeness voice list, or a subject whose voice is trained [default: "
+      "the best here]");
   c->add_option("-o,--out", a->out, "file to write, .wav [default outputs/ of the project]");
   c->add_option("--timings", a->timings, "also write the times of words and sounds, .json");
   c->add_option("--lexicon", a->lexicon,

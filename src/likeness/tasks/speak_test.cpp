@@ -172,7 +172,7 @@ TEST_F(Speak, BadInputIsRefusedAndNothingIsLost) {
   EXPECT_EQ(code({.text = "a"}, wild), ErrorCode::kUsage);
   EXPECT_FALSE(fs::exists(folder_ / "line.wav"));
   project_->add_subject({.name = "ada", .kind = project::SubjectKind::kPerson});
-  EXPECT_EQ(code({.text = "a", .voice = "ada"}), ErrorCode::kUnsupported);
+  EXPECT_EQ(code({.text = "a", .voice = "ada"}), ErrorCode::kNotFound);  // nothing is enrolled
   const JobResult odd = say({.text = std::string("One\x01two \xf0\x9f\x98\x80 three.")});
   EXPECT_GE(odd.report["warnings"].size(), 2u);
 }
