@@ -64,9 +64,9 @@ TEST_F(VoiceEnrolment, TrainsConvertsAndSpeaksInTheEnrolledVoice) {
       "Rice is often served in round bowls, with a little fish and a lot of pepper.");
   say("in/four.wav",
       "The box was thrown beside the parked truck, where it lay for the whole week.");
-  fails({"voice", "train", "film", "ada"}, "not_found", "voice enroll", options_);
+  fails({"voice", "train", "film", "ada"}, "not_found", "is enrolled", options_);
   ok({"voice", "enroll", "film", "ada", "in"}, options_);
-  fails({"speak", "film", "Hello.", "--voice", "ada", "-o", "a.wav"}, "not_found", "voice train",
+  fails({"speak", "film", "Hello.", "--voice", "ada", "-o", "a.wav"}, "not_found", "not trained",
         options_);
   const json trained = ok({"voice", "train", "film", "ada", "--minutes", "0.05"}, options_);
   EXPECT_GT(trained["steps"].get<int>(), 0);
