@@ -213,7 +213,8 @@ void SpeakTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
                                                   .seed = static_cast<uint64_t>(options_.seed)});
 #ifdef LIKENESS_HAS_TORCH
   if (!subject_.empty()) {  // the clone keeps times to the sample
-    if (!clone_) clone_ = std::make_shared<const voice::Clone>(trained_voice(run.project, subject_));
+    if (!clone_)
+      clone_ = std::make_shared<const voice::Clone>(trained_voice(run.project, subject_));
     speech.clip = clone_->convert(
         speech.clip, {.retrieval = options_.retrieval, .pitch_st = pitch_st_, .map_pitch = true});
   }
