@@ -11,6 +11,7 @@
 #include "likeness/base/options.h"
 #include "likeness/base/rng.h"
 #include "likeness/base/run.h"
+#include "likeness/base/text.h"
 #include "likeness/base/threads.h"
 
 namespace likeness {
@@ -171,6 +172,28 @@ TEST(Cancel, ThrowsOnceRequested) {
   EXPECT_NO_THROW(c.check());
   c.request();
   EXPECT_THROW(c.check(), Error);
+}
+
+TEST(Text, Base64GivesBytesBack) {
+  // RFC 4648, section 10.
+  EXPECT_EQ(base64(std::string_view("")), "");
+  EXPECT_EQ(base64(std::string_view("f")), "Zg==");
+  EXPECT_EQ(base64(std::string_view("fo")), "Zm8=");
+  EXPECT_EQ(base64(std::string_view("foobar")), "Zm9vYmFy");
+  Rng rng(3);
+  for (size_t size = 0; size < 40; ++size) {
+    std::vector<uint8_t> bytes(size);
+    for (auto& b : bytes) b = static_cast<uint8_t>(rng.next());
+    EXPECT_EQ(base64_decode(base64(bytes)), bytes);
+  }
+  for (const char* bad : {"Zg=", "Z===", "Zg==Zg==", "Zm9*", "=Zm9", "Zm=v"})
+    EXPECT_FALSE(base64_decode(bad)) << bad;
+}
+
+TEST(Text, ClockTimes) {
+  EXPECT_EQ(clock_text(0), "0:00");
+  EXPECT_EQ(clock_text(41.6), "0:42");
+  EXPECT_EQ(clock_text(3723), "1:02:03");
 }
 
 }  // namespace

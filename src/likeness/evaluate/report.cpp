@@ -9,6 +9,7 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/base/text.h"
 #include "likeness/evaluate/chart.h"
 #include "likeness/media/video.h"
 
@@ -76,20 +77,6 @@ i.s1{background:var(--s1)}i.s2{background:var(--s2)}i.s3{background:var(--s3)}i.
 img{display:block;max-width:100%;height:auto;border-radius:6px}dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0}
 dt{color:var(--ink-2)}dd{margin:0;overflow-wrap:anywhere}code{font:14px ui-monospace,monospace}
 )css";
-
-std::string base64(const std::string& bytes) {
-  static const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t v = 0;
-    for (size_t k = 0; k < 3; ++k)
-      v = v << 8 | (i + k < bytes.size() ? static_cast<uint8_t>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k)
-      out += i + k > bytes.size() ? '=' : kDigits[v >> (18 - 6 * k) & 63];
-  }
-  return out;
-}
 
 double number(const json& j, const char* key) {
   const auto it = j.find(key);

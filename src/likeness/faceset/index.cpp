@@ -8,6 +8,7 @@
 
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
+#include "likeness/base/text.h"
 #include "likeness/faceset/faceset.h"
 
 namespace likeness::faceset {
@@ -19,53 +20,24 @@ static_assert(std::endian::native == std::endian::little,
               "floats are stored as they lie in memory");
 constexpr int kVersion = 1;
 constexpr uint64_t kHeaderSize = 16;
-constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 [[noreturn]] void damaged(const std::string& why) {
   throw Error(ErrorCode::kDamaged, "the faceset's index is damaged: " + why,
               "run extract again; the footage and the other facesets are not affected");
 }
 
-std::string base64(const void* data, size_t size) {
-  const auto* bytes = static_cast<const uint8_t*>(data);
-  std::string out;
-  out.reserve((size + 2) / 3 * 4);
-  for (size_t i = 0; i < size; i += 3) {
-    uint32_t v = bytes[i] << 16;
-    if (i + 1 < size) v |= bytes[i + 1] << 8;
-    if (i + 2 < size) v |= bytes[i + 2];
-    out += kDigits[v >> 18];
-    out += kDigits[v >> 12 & 63];
-    out += i + 1 < size ? kDigits[v >> 6 & 63] : '=';
-    out += i + 2 < size ? kDigits[v & 63] : '=';
-  }
-  return out;
+template <typename Array>
+std::span<const uint8_t> bytes_of(const Array& values) {
+  return {reinterpret_cast<const uint8_t*>(values.data()), sizeof values};
 }
 
 /// Exactly `count` finite floats, or kDamaged.
 void floats_from_base64(const std::string& text, float* out, size_t count) {
-  static const auto table = [] {
-    std::array<int8_t, 256> t;
-    t.fill(-1);
-    for (int i = 0; i < 64; ++i) t[static_cast<uint8_t>(kDigits[i])] = static_cast<int8_t>(i);
-    return t;
-  }();
   const size_t size = count * sizeof(float);
   if (text.size() != (size + 2) / 3 * 4) damaged("numbers of the wrong length");
-  std::vector<uint8_t> bytes;
-  bytes.reserve(size + 2);
-  for (size_t i = 0; i < text.size(); i += 4) {
-    uint32_t v = 0;
-    for (size_t k = 0; k < 4; ++k) {
-      const char c = text[i + k];
-      const int digit = table[static_cast<uint8_t>(c)];
-      const bool padding = c == '=' && i + 4 == text.size() && k >= 2;
-      if (digit < 0 && !padding) damaged("numbers that are not base64");
-      v = v << 6 | static_cast<uint32_t>(padding ? 0 : digit);
-    }
-    for (int shift : {16, 8, 0}) bytes.push_back(static_cast<uint8_t>(v >> shift));
-  }
-  std::memcpy(out, bytes.data(), size);
+  const auto bytes = base64_decode(text);
+  if (!bytes || bytes->size() < size) damaged("numbers that are not base64");
+  std::memcpy(out, bytes->data(), size);
   for (size_t i = 0; i < count; ++i)
     if (!std::isfinite(out[i])) damaged("a number that is not finite");
 }
@@ -114,7 +86,7 @@ json row_of(const Item& item, const std::string& digest) {
               {"time_s", item.time_s},
               {"track", item.track},
               {"crop_from_image", item.crop_from_image.m},
-              {"points", base64(item.points.data(), sizeof item.points)},
+              {"points", base64(bytes_of(item.points))},
               {"pose",
                {{"rotation", p.rotation},
                 {"scale_px_per_cm", p.scale_px_per_cm},
@@ -126,7 +98,7 @@ json row_of(const Item& item, const std::string& digest) {
               {"offset", item.offset},
               {"size", item.size},
               {"digest", digest}};
-  if (item.has_embedding) row["embedding"] = base64(item.embedding.data(), sizeof item.embedding);
+  if (item.has_embedding) row["embedding"] = base64(bytes_of(item.embedding));
   return row;
 }
 

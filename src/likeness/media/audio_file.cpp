@@ -227,10 +227,29 @@ DecodedAudio read_audio(const fs::path& path, double max_s) {
   return out;
 }
 
-void write_wav(const fs::path& path, const AudioClip& clip) {
-  if (path.extension() != ".wav" && path.extension() != ".WAV")
-    throw Error(ErrorCode::kUsage, "cannot write " + path.string() + ": sound is written as .wav",
-                "name the output .wav");
+std::vector<uint8_t> pcm16_bytes(std::span<const float> samples) {
+  std::vector<uint8_t> out;
+  out.reserve(samples.size() * 2);
+  for (const float v : samples) {
+    const auto word = static_cast<uint16_t>(
+        static_cast<int16_t>(std::lround(std::clamp(v, -1.0f, 32767.0f / 32768.0f) * 32768.0f)));
+    out.push_back(static_cast<uint8_t>(word & 0xff));
+    out.push_back(static_cast<uint8_t>(word >> 8));
+  }
+  return out;
+}
+std::vector<float> pcm16_samples(std::span<const uint8_t> bytes) {
+  std::vector<float> out(bytes.size() / 2);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const auto word = static_cast<uint16_t>(bytes[2 * i] | bytes[2 * i + 1] << 8);
+    out[i] = static_cast<float>(static_cast<int16_t>(word)) / 32768.0f;
+  }
+  return out;
+}
+
+namespace {
+
+std::string wav_header(const AudioClip& clip) {
   if (clip.channels < 1 || clip.channels > 2 || clip.rate_hz < 1000 ||
       clip.samples.size() % static_cast<size_t>(clip.channels) != 0)
     throw Error(ErrorCode::kInternal, "the sound has no proper rate or channels", "");
@@ -239,22 +258,38 @@ void write_wav(const fs::path& path, const AudioClip& clip) {
   if (bytes + 36 > kMostBytes)
     throw Error(ErrorCode::kUnsupported, "the sound is too long for a WAV file (4 GB)",
                 "divide it into parts");
-  AtomicFile file(path);
-  const auto text = [&](const char* s) { file.write(s, 4); };
-  const auto number = [&](uint64_t v, size_t size) { file.write(&v, size); };  // little-endian
+  std::string out;
+  const auto number = [&](uint64_t v, int size) {
+    for (int i = 0; i < size; ++i) out += static_cast<char>(v >> (8 * i));
+  };
   const auto channels = static_cast<uint64_t>(clip.channels),
              rate = static_cast<uint64_t>(clip.rate_hz);
-  text("RIFF"), number(36 + bytes, 4), text("WAVE");
-  text("fmt "), number(16, 4), number(1, 2), number(channels, 2), number(rate, 4);
+  out += "RIFF", number(36 + bytes, 4), out += "WAVE";
+  out += "fmt ", number(16, 4), number(1, 2), number(channels, 2), number(rate, 4);
   number(rate * channels * 2, 4), number(channels * 2, 2), number(16, 2);
-  text("data"), number(bytes, 4);
-  std::vector<int16_t> part;
-  for (size_t i = 0; i < clip.samples.size();) {
-    part.clear();
-    for (; i < clip.samples.size() && part.size() < 65536; ++i)
-      part.push_back(static_cast<int16_t>(
-          std::lround(std::clamp(clip.samples[i], -1.0f, 32767.0f / 32768.0f) * 32768.0f)));
-    file.write(part.data(), part.size() * 2);
+  out += "data", number(bytes, 4);
+  return out;
+}
+
+}  // namespace
+
+std::string wav_bytes(const AudioClip& clip) {
+  const auto samples = pcm16_bytes(clip.samples);
+  return wav_header(clip).append(samples.begin(), samples.end());
+}
+
+void write_wav(const fs::path& path, const AudioClip& clip) {
+  if (path.extension() != ".wav" && path.extension() != ".WAV")
+    throw Error(ErrorCode::kUsage, "cannot write " + path.string() + ": sound is written as .wav",
+                "name the output .wav");
+  const std::string header = wav_header(clip);
+  AtomicFile file(path);
+  file.write(header.data(), header.size());
+  constexpr size_t kPart = 65536;  // not all of it twice in memory
+  for (size_t i = 0; i < clip.samples.size(); i += kPart) {
+    const auto part =
+        pcm16_bytes(std::span(clip.samples).subspan(i, std::min(kPart, clip.samples.size() - i)));
+    file.write(part.data(), part.size());
   }
   file.commit();
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,13 @@ class AudioStream {
   std::unique_ptr<Impl> impl_;
 };
 
+/// 16-bit PCM, little-endian, two bytes a sample; beyond [-1, 1] clipped. And back.
+std::vector<uint8_t> pcm16_bytes(std::span<const float> samples);
+std::vector<float> pcm16_samples(std::span<const uint8_t> bytes);
+
+/// A whole WAV file of 16-bit PCM in memory. Throws kInternal (no proper rate or channels),
+/// kUnsupported (over 4 GB).
+std::string wav_bytes(const AudioClip& clip);
 /// 16-bit PCM, atomic. Samples beyond [-1, 1] are clipped. Throws kUsage (not .wav), kIo, kNoSpace.
 void write_wav(const std::filesystem::path& path, const AudioClip& clip);
 

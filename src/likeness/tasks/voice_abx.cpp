@@ -6,9 +6,9 @@
 #include "likeness/audio/loudness.h"
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/base/text.h"
 #include "likeness/media/audio_file.h"
 #include "likeness/tasks/voice_enroll_sources.h"
-#include "likeness/tasks/voice_enroll_store.h"
 #include "likeness/tasks/voice_ops.h"
 
 namespace likeness::tasks {
@@ -23,21 +23,6 @@ namespace {
 constexpr double kMostSoundS = 60, kLoudnessLufs = -23;
 constexpr size_t kMostBytes = 256u << 20;
 
-std::string base64(const std::string& bytes) {
-  static const char* const kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t n = std::min<size_t>(3, bytes.size() - i);
-    uint32_t v = 0;
-    for (size_t k = 0; k < 3; ++k)
-      v = v << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) out += k <= n ? kDigits[v >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
 /// A whole WAV file in a data: address. Equally loud: the louder of two is always liked better.
 std::string sound_address(const fs::path& path) {
   auto sound = media::read_audio(path, kMostSoundS);
@@ -49,18 +34,7 @@ std::string sound_address(const fs::path& path) {
     throw Error(ErrorCode::kBadInput, path.string() + " has more than two channels",
                 "use mono or stereo");
   audio::normalise_loudness(clip, {.lufs = kLoudnessLufs});
-  const auto samples = pcm16_bytes(clip.samples);
-  std::string wav = "RIFF";
-  const auto number = [&](uint64_t v, int size) {
-    for (int i = 0; i < size; ++i) wav += static_cast<char>(v >> (8 * i));
-  };
-  const auto channels = static_cast<uint64_t>(clip.channels),
-             rate = static_cast<uint64_t>(clip.rate_hz);
-  number(36 + samples.size(), 4), wav += "WAVEfmt ";
-  number(16, 4), number(1, 2), number(channels, 2), number(rate, 4), number(rate * channels * 2, 4);
-  number(channels * 2, 2), number(16, 2), wav += "data", number(samples.size(), 4);
-  wav.append(samples.begin(), samples.end());
-  return "data:audio/wav;base64," + base64(wav);
+  return "data:audio/wav;base64," + base64(media::wav_bytes(clip));
 }
 
 std::map<std::string, fs::path> by_name(const fs::path& folder) {

@@ -64,8 +64,8 @@ void check_words(const AudioClip& clip, const BankSentence& sentence, TakeCheck&
     return;
   }
   const std::string model = kModel;
-  const auto bytes =
-      pcm16_bytes(audio::resample(audio::to_mono(clip), 16000).samples);  // raw, through a pipe
+  const auto bytes = media::pcm16_bytes(
+      audio::resample(audio::to_mono(clip), 16000).samples);  // raw, through a pipe
   try {
     out.heard = voice::filter_through(
         {"pocketsphinx_continuous", "-infile", "/dev/stdin", "-hmm", model + "/en-us", "-lm",

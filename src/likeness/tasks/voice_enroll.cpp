@@ -8,6 +8,7 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
+#include "likeness/base/text.h"
 #include "likeness/tasks/voice_enroll_listen.h"
 #include "likeness/tasks/voice_enroll_match.h"
 #include "likeness/tasks/voice_enroll_sources.h"
@@ -185,17 +186,18 @@ EnrollTask::Heard EnrollTask::gather(const Source& source, const fs::path& part,
   }
   for (const json& d : j.at("damage"))
     out.warnings.push_back(finding(name, "damaged",
-                                   "at " + clock_text(d["time_s"].get<double>()) + ": " +
-                                       d["what"].get<std::string>() + "; the rest is used"));
+                                   "at " + clock_text(std::floor(d["time_s"].get<double>())) +
+                                       ": " + d["what"].get<std::string>() + "; the rest is used"));
   const auto pieces = j.at("pieces").get<size_t>();
   json refused;
   for (size_t n = 0; n < pieces; ++n) {
     run.cancel.check();
     const fs::path path = piece_path(part, n);
     const HeardPiece piece = read_piece(path);
-    const std::string where = pieces > 1 ? clock_text(piece.begin_s) + " to " +
-                                               clock_text(piece.begin_s + piece.duration_s) + ": "
-                                         : "";
+    const std::string where =
+        pieces > 1 ? clock_text(std::floor(piece.begin_s)) + " to " +
+                         clock_text(std::floor(piece.begin_s + piece.duration_s)) + ": "
+                   : "";
     for (const json& f : piece.findings) {
       const json said = finding(name, f.at("rule"), where + f.at("text").get<std::string>());
       if (f.at("refused").get<bool>() && refused.is_null()) refused = said;
@@ -220,11 +222,11 @@ EnrollTask::Heard EnrollTask::gather(const Source& source, const fs::path& part,
   }
   out.row.vector = mean_vector(out.windows);
   if (const TwoVoices two = find_two_voices(out.windows); two.found)
-    out.left_out =
-        finding(name, "two-speakers",
-                "more than one voice is in it (the other at about " +
-                    clock_text(out.window_s[two.first]) + ", cosine " + number(two.cosine) +
-                    "); cut the others out, or use recordings of one person alone");
+    out.left_out = finding(name, "two-speakers",
+                           "more than one voice is in it (the other at about " +
+                               clock_text(std::floor(out.window_s[two.first])) + ", cosine " +
+                               number(two.cosine) +
+                               "); cut the others out, or use recordings of one person alone");
   return out;
 }
 
@@ -306,7 +308,7 @@ void EnrollTask::store(std::vector<Heard>& heard, VoiceIndex& index, Run& run,
         h.row.clips.push_back({id, c.text, "", static_cast<int64_t>(c.samples.size()), c.speech_s,
                                c.f0_hz, c.voiced_s});
         waiting.push_back(&h.row.clips.back());
-        open.emplace_back(id, pcm16_bytes(c.samples));
+        open.emplace_back(id, media::pcm16_bytes(c.samples));
         bytes += open.back().second.size();
         if (bytes > kPackBytes) write_pack();
       }

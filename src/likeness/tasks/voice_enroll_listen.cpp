@@ -218,7 +218,7 @@ void write_piece(const fs::path& path, const HeardPiece& piece) {
   for (const HeardClip& c : piece.clips) {
     clips.push_back(
         {{"text", c.text}, {"speech_s", c.speech_s}, {"f0_hz", c.f0_hz}, {"voiced_s", c.voiced_s}});
-    bytes.push_back(pcm16_bytes(c.samples));
+    bytes.push_back(media::pcm16_bytes(c.samples));
   }
   std::vector<tensor::TensorView> tensors;
   for (size_t i = 0; i < bytes.size(); ++i)
@@ -250,24 +250,14 @@ HeardPiece read_piece(const fs::path& path) {
   out.speech_s = j.at("speech_s"), out.findings = j.at("findings");
   for (const json& c : j.at("clips")) {
     const auto& samples = file.at("clip-" + std::to_string(out.clips.size()));
-    out.clips.push_back({c.at("text"), pcm16_samples(samples.data), c.at("speech_s"), c.at("f0_hz"),
-                         c.at("voiced_s")});
+    out.clips.push_back({c.at("text"), media::pcm16_samples(samples.data), c.at("speech_s"),
+                         c.at("f0_hz"), c.at("voiced_s")});
   }
   const auto windows = file.at("windows").to_float();
   for (size_t i = 0; i + 256 <= windows.size(); i += 256)
     out.windows.emplace_back(windows.begin() + static_cast<long>(i),
                              windows.begin() + static_cast<long>(i + 256));
   return out;
-}
-
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<long>(std::max(0.0, seconds));
-  char text[32];
-  if (whole >= 3600)
-    std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-  else
-    std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
-  return text;
 }
 
 }  // namespace likeness::tasks

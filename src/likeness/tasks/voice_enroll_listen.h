@@ -54,7 +54,4 @@ HeardPiece listen_to(const AudioClip& sound, const std::string& text, const List
 void write_piece(const std::filesystem::path& path, const HeardPiece& piece);
 HeardPiece read_piece(const std::filesystem::path& path);
 
-/// "0:42", "1:02:03"
-std::string clock_text(double seconds);
-
 }  // namespace likeness::tasks

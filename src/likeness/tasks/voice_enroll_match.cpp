@@ -32,7 +32,7 @@ SpeakerVector mean_of_group(const std::vector<SpeakerVector>& v, const std::vect
   SpeakerVector sum(v.front().size());
   for (size_t i = 0; i < v.size(); ++i)
     for (size_t k = 0; group[i] == which && k < sum.size(); ++k) sum[k] += v[i][k];
-  to_unit_length(sum);
+  voice::to_unit_length(sum);
   return sum;
 }
 
@@ -107,7 +107,7 @@ SpeakerVector common_voice(const std::vector<SpeakerVector>& vectors,
       for (size_t k = 0; k < sum.size(); ++k)
         sum[k] += static_cast<float>(weights[i]) * vectors[i][k];
     }
-    to_unit_length(sum);
+    voice::to_unit_length(sum);
     return sum;
   };
   // From the recording that is nearest to all others, so that a loud minority does not win.

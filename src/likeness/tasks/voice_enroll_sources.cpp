@@ -6,6 +6,7 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/voice/phones.h"
 
 namespace likeness::tasks {
 namespace fs = std::filesystem;
@@ -25,18 +26,13 @@ bool may_have_sound(const fs::path& path) {
 
 /// Whether bytes are UTF-8 without control characters other than white space.
 bool is_text(const std::string& s) {
-  for (size_t i = 0; i < s.size();) {
-    const auto c = static_cast<unsigned char>(s[i]);
-    if (c < 0x20 && c != '\t' && c != '\n' && c != '\r') return false;
-    const size_t more = c < 0x80                ? 0
-                        : c >= 0xc2 && c < 0xe0 ? 1
-                        : c >= 0xe0 && c < 0xf0 ? 2
-                        : c >= 0xf0 && c < 0xf5 ? 3
-                                                : 9;
-    if (more == 9 || i + more >= s.size() + (more == 0 ? 1 : 0)) return false;
-    for (size_t k = 1; k <= more; ++k)
-      if ((static_cast<unsigned char>(s[i + k]) & 0xc0) != 0x80) return false;
-    i += more + 1;
+  if (std::any_of(s.begin(), s.end(),
+                  [](unsigned char c) { return c < 0x20 && c != '\t' && c != '\n' && c != '\r'; }))
+    return false;
+  try {
+    voice::decode_utf8(s);
+  } catch (const Error&) {
+    return false;
   }
   return true;
 }

@@ -8,6 +8,7 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/base/sealed_file.h"
+#include "likeness/media/audio_file.h"
 #include "likeness/tasks/speak.h"
 #include "likeness/tasks/voice_enroll.h"
 
@@ -100,7 +101,7 @@ voice::SpeakerVector VoiceIndex::speaker() const {
   for (const auto& r : recordings)
     for (size_t k = 0; k < sum.size(); ++k)
       sum[k] += static_cast<float>(r.speech_s) * r.vector.at(k);
-  to_unit_length(sum);
+  voice::to_unit_length(sum);
   return sum;
 }
 double VoiceIndex::f0_median_hz() const {
@@ -111,13 +112,6 @@ double VoiceIndex::f0_median_hz() const {
   return weighted_median(std::move(values));
 }
 
-void to_unit_length(voice::SpeakerVector& vector) {
-  double sum = 0;
-  for (const float x : vector) sum += static_cast<double>(x) * static_cast<double>(x);
-  if (sum <= 0) return;
-  for (float& x : vector) x = static_cast<float>(static_cast<double>(x) / std::sqrt(sum));
-}
-
 double weighted_median(std::vector<std::pair<double, double>> values) {
   std::sort(values.begin(), values.end());
   double whole = 0, so_far = 0;
@@ -125,26 +119,6 @@ double weighted_median(std::vector<std::pair<double, double>> values) {
   for (const auto& [value, weight] : values)
     if ((so_far += weight) * 2 >= whole) return value;
   return 0;
-}
-
-std::vector<uint8_t> pcm16_bytes(std::span<const float> samples) {
-  std::vector<uint8_t> out;
-  out.reserve(samples.size() * 2);
-  for (const float v : samples) {
-    const auto word = static_cast<uint16_t>(
-        static_cast<int16_t>(std::lround(std::clamp(v, -1.0f, 32767.0f / 32768.0f) * 32768.0f)));
-    out.push_back(static_cast<uint8_t>(word & 0xff));
-    out.push_back(static_cast<uint8_t>(word >> 8));
-  }
-  return out;
-}
-std::vector<float> pcm16_samples(std::span<const uint8_t> bytes) {
-  std::vector<float> out(bytes.size() / 2);
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto word = static_cast<uint16_t>(bytes[2 * i] | bytes[2 * i + 1] << 8);
-    out[i] = static_cast<float>(static_cast<int16_t>(word)) / 32768.0f;
-  }
-  return out;
 }
 
 fs::path enrolled_index_path(const fs::path& folder) { return folder / "index.safetensors"; }
@@ -250,7 +224,7 @@ EnrolledVoice open_enrolled_voice(const project::Project& project, const std::st
       if (samples.type != tensor::DType::kU8 || samples.shape != std::vector<int64_t>{c.frames, 2})
         damaged(folder / c.pack, "the clip " + c.id + " has another length");
       out.speech_s += c.speech_s;
-      out.clips.push_back({c.id, c.text, {kEnrolledRateHz, 1, pcm16_samples(samples.data)}});
+      out.clips.push_back({c.id, c.text, {kEnrolledRateHz, 1, media::pcm16_samples(samples.data)}});
     }
   return out;
 }

@@ -53,12 +53,7 @@ std::filesystem::path enrolled_index_path(const std::filesystem::path& folder);
 VoiceIndex read_voice_index(const std::filesystem::path& folder, const std::string& subject);
 void write_voice_index(const std::filesystem::path& path, const VoiceIndex& index);
 
-std::vector<uint8_t> pcm16_bytes(std::span<const float> samples);
-std::vector<float> pcm16_samples(std::span<const uint8_t> bytes);
-
 /// Weighted by their time.
 double weighted_median(std::vector<std::pair<double, double>> values_and_weights);
-/// Scales to length 1; nothing happens to zeros.
-void to_unit_length(voice::SpeakerVector& vector);
 
 }  // namespace likeness::tasks

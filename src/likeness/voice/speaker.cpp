@@ -75,14 +75,14 @@ fs::path installed_path() {
   return {};
 }
 
-void normalise(SpeakerVector& v) {
+}  // namespace
+
+void to_unit_length(SpeakerVector& v) {
   double sum = 0;
   for (const float x : v) sum += static_cast<double>(x) * x;
   const auto scale = static_cast<float>(sum > 0 ? 1 / std::sqrt(sum) : 0);
   for (float& x : v) x *= scale;
 }
-
-}  // namespace
 
 struct SpeakerEncoder::Impl {
   std::array<Lstm, kLayers> layers;
@@ -141,7 +141,7 @@ std::vector<SpeakerVector> SpeakerEncoder::forward(std::span<const float> mel, s
       SpeakerVector v(kHidden);
       for (size_t k = 0; k < kHidden; ++k)
         v[k] = std::max(0.0f, y(static_cast<Eigen::Index>(k), static_cast<Eigen::Index>(b)));
-      normalise(v);
+      to_unit_length(v);
       out.push_back(std::move(v));
     }
   }
@@ -170,7 +170,7 @@ SpeakerVector mean_of(std::span<const SpeakerVector> vectors) {
   SpeakerVector mean(kHidden);
   for (const auto& v : vectors)
     for (size_t k = 0; k < kHidden; ++k) mean[k] += v[k];
-  normalise(mean);
+  to_unit_length(mean);
   return mean;
 }
 

@@ -52,6 +52,8 @@ std::vector<float> speech_only(const AudioClip& clip);
 /// [frames][40]
 std::vector<float> speaker_mel(std::span<const float> mono_16k);
 
+/// Scales to length 1; nothing happens to zeros.
+void to_unit_length(SpeakerVector& vector);
 float cosine(const SpeakerVector& a, const SpeakerVector& b);
 
 struct SpeakerMatch {
