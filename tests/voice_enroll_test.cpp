@@ -4,6 +4,7 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/media/audio_file.h"
+#include "likeness/voice/lexicon.h"
 #include "likeness/voice/speaker.h"
 
 namespace likeness::tests {
@@ -88,6 +89,24 @@ TEST_F(VoiceEnrolment, TrainsConvertsAndSpeaksInTheEnrolledVoice) {
   fails({"voice", "convert", "film", "take.wav", "--voice", "ada", "-o", "take.wav"}, "usage",
         "take.wav", options_);
   EXPECT_TRUE(leftovers(folder_).empty());
+}
+TEST_F(VoiceEnrolment, PretrainingThatStopsEarlySaysSoAndLeavesItsCheckpoint) {
+  if (voice::CmuDict::get().size() == 0) GTEST_SKIP() << "CMUdict is not installed";
+  const json j =
+      ok({"voice", "pretrain", ".", "--part", "g2p", "--minutes", "0.01", "-o", "g2p.safetensors"},
+         options_);
+  EXPECT_EQ(j["done"], false);
+  EXPECT_FALSE(fs::exists(folder_ / "g2p.safetensors"));
+  EXPECT_FALSE(fs::is_empty(folder_ / "g2p.safetensors.work"));
+  const Outcome again = likeness(
+      {"voice", "pretrain", ".", "--part", "g2p", "--minutes", "0.01", "-o", "g2p.safetensors"},
+      options_);
+  EXPECT_EQ(again.status, 0);
+  EXPECT_NE(again.out.find("goes on"), std::string::npos) << again.out;
+  fails({"voice", "pretrain", ".", "--part", "vocoder", "-o", "v.safetensors"}, "usage", "licence",
+        options_);
+  fails({"voice", "pretrain", ".", "--part", "soul", "--licence", "CC0", "-o", "v.safetensors"},
+        "usage", "soul", options_);
 }
 TEST_F(VoiceEnrolment, AKillLosesNothing) {
   for (int i = 0; i < 6; ++i)

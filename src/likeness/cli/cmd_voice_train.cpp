@@ -35,10 +35,16 @@ void add_voice_pretrain(Session& s, CLI::App* group) {
     r->content = *content;
     r->work = work->empty() ? *out + ".work" : *work;
     const auto j = voice::pretrain(*r, flags->resolve(nullptr), s.progress(), Session::cancel());
-    s.print(j, table({{"written", j["out"]},
-                      {"steps", j["steps"].dump() + " in " + short_text(j["minutes"]) + " min"},
-                      {"loss", short_text(j["loss"])},
-                      {"held out", j["held_out"].dump()}}));
+    if (!j.contains("out")) {  // g2p learns a number of rounds, not of minutes
+      s.print(j, "stopped before the end; the same command goes on\n");
+      return 0;
+    }
+    std::vector<std::vector<std::string>> rows = {{"written", j["out"]}};
+    if (j.contains("steps"))
+      rows.push_back({"steps", j["steps"].dump() + " in " + short_text(j["minutes"]) + " min"});
+    if (j.contains("loss")) rows.push_back({"loss", short_text(j["loss"])});
+    rows.push_back({"held out", j["held_out"].dump()});
+    s.print(j, table(rows));
     return 0;
   });
 }

@@ -16,10 +16,11 @@ torch::Tensor convolve(torch::nn::Conv1d& conv, const torch::Tensor& x, int kern
   return conv->forward(padded).transpose(1, 2);
 }
 
-torch::nn::ModuleList make_blocks(int count, int channels, int hidden, int kernel, int ahead) {
+/// The first `ahead` of them see a frame ahead.
+torch::nn::ModuleList make_blocks(const BlockOptions& o, int ahead) {
   torch::nn::ModuleList list;
-  for (int i = 0; i < count; ++i)
-    list->push_back(std::make_shared<TimeBlock>(channels, hidden, kernel, i < ahead ? 1 : 0));
+  for (int i = 0; i < o.blocks; ++i)
+    list->push_back(std::make_shared<TimeBlock>(o.channels, o.hidden, o.kernel, i < ahead ? 1 : 0));
   return list;
 }
 
@@ -43,29 +44,6 @@ torch::Tensor magnitude(const torch::Tensor& sound, int window) {
   return torch::sqrt(v.square().sum(-1) + 1e-9);  // N x bins x T
 }
 
-/// Triangles that are linear up to 1 kHz and logarithmic above, each of area 2 (voice/features.h).
-torch::Tensor mel_matrix(int bands, int bins, double high_hz) {
-  const auto mel = [](double hz) {
-    return hz < 1000 ? hz * 3 / 200 : 15 + std::log(hz / 1000) * 27 / std::log(6.4);
-  };
-  const auto hertz = [](double m) {
-    return m < 15 ? m * 200 / 3 : 1000 * std::exp((m - 15) * std::log(6.4) / 27);
-  };
-  torch::Tensor out = torch::zeros({bins, bands});
-  auto a = out.accessor<float, 2>();
-  for (int b = 0; b < bands; ++b) {
-    const double low = hertz(mel(high_hz) * b / (bands + 1)),
-                 mid = hertz(mel(high_hz) * (b + 1) / (bands + 1)),
-                 top = hertz(mel(high_hz) * (b + 2) / (bands + 1));
-    for (int k = 0; k < bins; ++k) {
-      const double f = kVoiceRate / 2.0 * k / (bins - 1);
-      const double h = std::min((f - low) / (mid - low), (top - f) / (top - mid));
-      if (h > 0) a[k][b] = static_cast<float>(h * 2 / (top - low));
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 TimeBlock::TimeBlock(int channels, int hidden, int kernel, int lookahead)
@@ -84,11 +62,11 @@ torch::Tensor TimeBlock::forward(const torch::Tensor& x) {
   return x + gamma_ * down_->forward(torch::gelu(up_->forward(h)));
 }
 
-VocoderNet::VocoderNet(VocoderOptions o) : options_(o) {
+VocoderNet::VocoderNet(BlockOptions o) : options_(o) {
   stem_ = register_module(
       "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(kMelBands + 2, o.channels, o.kernel)));
   norm_in_ = register_module("norm_in", layer_norm(o.channels));
-  blocks_ = register_module("blocks", make_blocks(o.blocks, o.channels, o.hidden, o.kernel, 3));
+  blocks_ = register_module("blocks", make_blocks(o, 3));
   norm_out_ = register_module("norm_out", layer_norm(o.channels));
   head_ = register_module("head", torch::nn::Linear(o.channels, 3 * kBins));
   {
@@ -135,15 +113,15 @@ torch::Tensor VocoderNet::forward(const torch::Tensor& mel, const torch::Tensor&
   return torch::istft(whole, kFft, kVoiceHop, kFft, window, true, false, true, harmonic.size(1));
 }
 
-torch::Tensor torch_mel(const torch::Tensor& sound) {
-  static const torch::Tensor filters = mel_matrix(kMelBands, VocoderNet::kBins, kVoiceRate / 2.0);
+torch::Tensor log_mel(const torch::Tensor& sound, const torch::Tensor& filters) {
   const auto s = torch::stft(sound, VocoderNet::kFft, kVoiceHop, VocoderNet::kFft,
                              hann(VocoderNet::kFft, sound), true, "reflect", false, true, true);
   const auto m = torch::sqrt(torch::view_as_real(s).square().sum(-1) + 1e-12).transpose(1, 2);
-  return torch::log(torch::matmul(m, filters.to(sound.device())).clamp_min(1e-5));
+  return torch::log(torch::matmul(m, filters).clamp_min(1e-5));
 }
 
-torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real) {
+torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real,
+                         const torch::Tensor& filters) {
   torch::Tensor sum = torch::zeros({}, made.options());
   for (const int window : {512, 1024, 2048}) {
     const auto a = magnitude(made, window), b = magnitude(real, window);
@@ -151,7 +129,7 @@ torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real) {
     // Below -100 dB of a full-scale tone nothing is heard.
     sum = sum + miss.mean() + (torch::log(a + 3e-4) - torch::log(b + 3e-4)).abs().mean();
   }
-  return sum / 3 + (torch_mel(made) - torch_mel(real)).abs().mean();
+  return sum / 3 + (log_mel(made, filters) - log_mel(real, filters)).abs().mean();
 }
 
 SoundDiscriminator::SoundDiscriminator(int c) {
@@ -188,11 +166,11 @@ SoundDiscriminator::Output SoundDiscriminator::forward(const torch::Tensor& soun
 
 ContentNet::ContentNet(ContentOptions o) : options_(o) {
   stem_ = register_module(
-      "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(kContentBands, o.channels, 5)));
-  norm_in_ = register_module("norm_in", layer_norm(o.channels));
-  blocks_ = register_module("blocks", make_blocks(o.blocks, o.channels, o.hidden, o.kernel, 6));
-  norm_out_ = register_module("norm_out", layer_norm(o.channels));
-  narrow_ = register_module("narrow", torch::nn::Linear(o.channels, o.bottleneck));
+      "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(kContentBands, o.stack.channels, 5)));
+  norm_in_ = register_module("norm_in", layer_norm(o.stack.channels));
+  blocks_ = register_module("blocks", make_blocks(o.stack, 6));
+  norm_out_ = register_module("norm_out", layer_norm(o.stack.channels));
+  narrow_ = register_module("narrow", torch::nn::Linear(o.stack.channels, o.bottleneck));
   phones_ = register_module("phones", torch::nn::Linear(o.bottleneck, kContentClasses));
 }
 
@@ -208,12 +186,13 @@ ContentNet::Output ContentNet::forward(const torch::Tensor& mel) {
 ConverterNet::ConverterNet(ConverterOptions o) : options_(o) {
   speaker_ = register_module("speaker", torch::nn::Linear(o.speaker, 64));
   stem_ = register_module(
-      "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(o.content + 3 + 64, o.channels, 5)));
+      "stem", torch::nn::Conv1d(torch::nn::Conv1dOptions(o.content + 3 + 64, o.stack.channels, 5)));
   gru_ = register_module(
-      "gru", torch::nn::GRU(torch::nn::GRUOptions(o.channels, o.channels).batch_first(true)));
-  blocks_ = register_module("blocks", make_blocks(o.blocks, o.channels, o.hidden, o.kernel, 2));
-  norm_ = register_module("norm", layer_norm(o.channels));
-  head_ = register_module("head", torch::nn::Linear(o.channels, kMelBands));
+      "gru",
+      torch::nn::GRU(torch::nn::GRUOptions(o.stack.channels, o.stack.channels).batch_first(true)));
+  blocks_ = register_module("blocks", make_blocks(o.stack, 2));
+  norm_ = register_module("norm", layer_norm(o.stack.channels));
+  head_ = register_module("head", torch::nn::Linear(o.stack.channels, kMelBands));
 }
 
 torch::Tensor ConverterNet::forward(const torch::Tensor& content, const torch::Tensor& log_f0,
@@ -274,7 +253,7 @@ torch::Tensor AcousticNet::encode(const Text& t) {
   return (x + std::get<0>(encoder_->forward(x * keep))) * keep;
 }
 
-AcousticNet::Prosody AcousticNet::prosody(const torch::Tensor& encoded, const Text&) {
+AcousticNet::Prosody AcousticNet::prosody(const torch::Tensor& encoded) {
   const auto in = torch::dropout(encoded.detach(), 0.3, is_training());
   const auto h = torch::dropout(std::get<0>(prosody_gru_->forward(in)) + in, 0.3, is_training());
   const auto out = prosody_out_->forward(h);

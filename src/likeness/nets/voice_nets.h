@@ -38,11 +38,12 @@ class TimeBlock : public torch::nn::Module {
   torch::Tensor gamma_;
 };
 
-struct VocoderOptions {
+/// A stack of TimeBlocks, as the nets below have one.
+struct BlockOptions {
   int channels = 256, hidden = 640, blocks = 6, kernel = 7;
 };
 template <typename V>
-void visit(VocoderOptions& o, V&& f) {
+void visit(BlockOptions& o, V&& f) {
   f("channels", o.channels, OptionInfo{.help = "width", .min = 8, .max = 2048});
   f("hidden", o.hidden, OptionInfo{.help = "width inside a block", .min = 8, .max = 8192});
   f("blocks", o.blocks, OptionInfo{.help = "number of blocks", .min = 1, .max = 32});
@@ -57,17 +58,17 @@ void visit(VocoderOptions& o, V&& f) {
 class VocoderNet : public torch::nn::Module {
  public:
   static constexpr int kFft = 1024, kBins = kFft / 2 + 1;
-  explicit VocoderNet(VocoderOptions options);
+  explicit VocoderNet(BlockOptions options);
   /// mel N x T x 80, log_f0 and voiced N x T, harmonic and noise N x (T-1)*256 (unit power).
   /// Returns N x (T-1)*256.
   torch::Tensor forward(const torch::Tensor& mel, const torch::Tensor& log_f0,
                         const torch::Tensor& voiced, const torch::Tensor& harmonic,
                         const torch::Tensor& noise);
   static constexpr int kLookahead = 5;  ///< frames, without the STFT's own half window
-  const VocoderOptions& options() const { return options_; }
+  const BlockOptions& options() const { return options_; }
 
  private:
-  VocoderOptions options_;
+  BlockOptions options_;
   torch::nn::Conv1d stem_{nullptr};
   torch::nn::LayerNorm norm_in_{nullptr}, norm_out_{nullptr};
   torch::nn::ModuleList blocks_{nullptr};
@@ -77,9 +78,12 @@ class VocoderNet : public torch::nn::Module {
 
 /// Mean over three resolutions (windows 512, 1024, 2048) of spectral convergence and the L1 of log
 /// magnitudes (Yamamoto et al. 2020, eq. 1 to 3), and the L1 of 80 log mel bands. N x samples each.
-torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real);
-/// ln of 80 mel bands of the magnitude spectrum, N x T x 80, as voice/features.h computes it.
-torch::Tensor torch_mel(const torch::Tensor& sound);
+/// `filters` as for log_mel.
+torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real,
+                         const torch::Tensor& filters);
+/// ln of mel bands of the magnitude spectrum, N x T x bands, as voice/features.h computes it.
+/// `filters` is VocoderNet::kBins x bands (audio::mel_filters, transposed).
+torch::Tensor log_mel(const torch::Tensor& sound, const torch::Tensor& filters);
 
 /// Three small nets on log magnitude spectrograms of three resolutions (Jang et al. 2021).
 class SoundDiscriminator : public torch::nn::Module {
@@ -96,14 +100,12 @@ class SoundDiscriminator : public torch::nn::Module {
 };
 
 struct ContentOptions {
-  int channels = 192, hidden = 512, blocks = 6, kernel = 7, bottleneck = 96;
+  BlockOptions stack{.channels = 192, .hidden = 512};
+  int bottleneck = 96;
 };
 template <typename V>
 void visit(ContentOptions& o, V&& f) {
-  f("channels", o.channels, OptionInfo{.help = "width", .min = 8, .max = 2048});
-  f("hidden", o.hidden, OptionInfo{.help = "width inside a block", .min = 8, .max = 8192});
-  f("blocks", o.blocks, OptionInfo{.help = "number of blocks", .min = 1, .max = 32});
-  f("kernel", o.kernel, OptionInfo{.help = "frames a block sees", .min = 3, .max = 31});
+  visit(o.stack, f);
   f("bottleneck", o.bottleneck, OptionInfo{.help = "width of the content", .min = 4, .max = 512});
 }
 
@@ -129,16 +131,14 @@ class ContentNet : public torch::nn::Module {
 };
 
 struct ConverterOptions {
-  int content = 96, speaker = 256, channels = 256, hidden = 640, blocks = 3, kernel = 7;
+  int content = 96, speaker = 256;
+  BlockOptions stack{.blocks = 3};
 };
 template <typename V>
 void visit(ConverterOptions& o, V&& f) {
   f("content", o.content, OptionInfo{.help = "width of the content", .min = 4, .max = 512});
   f("speaker", o.speaker, OptionInfo{.help = "width of the speaker vector", .min = 4, .max = 1024});
-  f("channels", o.channels, OptionInfo{.help = "width", .min = 8, .max = 2048});
-  f("hidden", o.hidden, OptionInfo{.help = "width inside a block", .min = 8, .max = 8192});
-  f("blocks", o.blocks, OptionInfo{.help = "number of blocks", .min = 1, .max = 32});
-  f("kernel", o.kernel, OptionInfo{.help = "frames a block sees", .min = 3, .max = 31});
+  visit(o.stack, f);
 }
 
 /// Content, pitch, level and a speaker to mel: convolution, a forward GRU, ConvNeXt blocks.
@@ -191,7 +191,7 @@ class AcousticNet : public torch::nn::Module {
     torch::Tensor log_f0, voiced_logit;  ///< N x T
   };
   torch::Tensor encode(const Text& text);  ///< N x P x channels
-  Prosody prosody(const torch::Tensor& encoded, const Text& text);
+  Prosody prosody(const torch::Tensor& encoded);
   /// frames N x P: how many frames each phone gets (float; 0 for padding).
   Frames decode(const torch::Tensor& encoded, const Prosody& prosody, const torch::Tensor& frames);
   const AcousticOptions& options() const { return options_; }

@@ -17,32 +17,18 @@
 #include <nlohmann/json.hpp>
 
 #include "likeness/base/audio.h"
-#include "likeness/base/options.h"
 #include "likeness/base/run.h"
+#include "likeness/voice/pretrain.h"
 #include "likeness/voice/speaker.h"
 
 namespace likeness::voice {
 
 struct CloneOptions {
-  double minutes = 4;
-  double learning_rate = 3e-4;
-  int batch = 8;
-  int threads = 1;
-  int seed = 1;
+  LearnOptions learn{.minutes = 4, .learning_rate = 3e-4, .save_minutes = 1};
 };
 template <typename V>
 void visit(CloneOptions& o, V&& f) {
-  using enum OptionLevel;
-  using I = OptionInfo;
-  f("minutes", o.minutes,
-    I{.help = "training time in all, over all runs", .unit = "min", .min = 0.01, .max = 1e4});
-  f("learning_rate", o.learning_rate,
-    I{.help = "highest rate", .min = 1e-7, .max = 1, .level = kAdvanced});
-  f("batch", o.batch,
-    I{.help = "stretches of sound in a step", .min = 1, .max = 256, .level = kAdvanced});
-  f("threads", o.threads,
-    I{.help = "recurrent nets are fastest with 1", .min = 1, .max = 256, .level = kAdvanced});
-  f("seed", o.seed, I{.help = "of everything random", .min = 0, .max = 1e9, .level = kAdvanced});
+  visit(o.learn, f);
 }
 
 /// Fine-tunes our own converter on clips of one person (mono, 24 kHz) and writes `out`: {steps,

@@ -67,7 +67,7 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
                            const Cancel& cancel) {
   CloneOptions checked = o;
   validate_options(checked);
-  set_learning_threads(o.threads);
+  const LearningThreads threads(o.learn.threads);
   const fs::path content_file = voice_weights("content"), base = voice_weights("converter");
   const ContentEncoder content(content_file);
   Corpora data;
@@ -98,17 +98,10 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
   if (static_cast<double>(frames) * kFrame_s < 10)
     throw Error(ErrorCode::kBadInput, "there is too little speech to learn a voice from",
                 "enroll at least a minute; five are better");
-  PretrainOptions p;
-  p.minutes = o.minutes;
-  p.batch = o.batch;
-  p.learning_rate = o.learning_rate;
-  p.threads = o.threads;
-  p.seed = o.seed;
-  p.save_minutes = 1;
   auto learner =
-      make_converter_learner(std::move(data), content_file, p, progress, cancel, &speaker);
+      make_converter_learner(std::move(data), content_file, o.learn, progress, cancel, &speaker);
   tensor::load_module(learner->net(), tensor::SafeTensors(base));
-  const LoopResult done = learn(*learner, folder, p, progress, cancel);
+  const LoopResult done = learn(*learner, folder, o.learn, progress, cancel);
   // Evenly thinned: a quarter of an hour of a voice has more neighbours than are ever needed.
   const size_t keep = std::min(frames, kBankFrames);
   std::vector<float> thin(keep * width);
@@ -116,9 +109,7 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
     std::copy_n(bank.begin() + static_cast<long>(i * frames / keep * width), width,
                 thin.begin() + static_cast<long>(i * width));
   const PitchRange range = range_of(pitch);
-  tensor::NamedTensors list;
-  for (const auto& t : learner->net().named_parameters())
-    list.emplace_back(kPrefix + t.key(), t.value().detach().to(torch::kFloat16));
+  tensor::NamedTensors list = half_weights(learner->net(), kPrefix);
   list.emplace_back("bank",
                     tensor_of(thin, {static_cast<int64_t>(keep), static_cast<int64_t>(width)})
                         .to(torch::kFloat16));

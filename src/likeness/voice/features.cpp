@@ -16,14 +16,20 @@ namespace {
 
 constexpr audio::StftOptions kStft{.window = 1024, .hop = kHop, .fft = 0};
 
+constexpr double kTop_hz = kRate / 2.0;
+
+std::vector<float> filters_up_to(int count, double high_hz) {
+  return audio::mel_filters(kRate, kStft.window,
+                            {.bands = count,
+                             .low_hz = 0,
+                             .high_hz = high_hz,
+                             .scale = audio::MelScale::kSlaney,
+                             .area_normalised = true});
+}
+
 std::vector<float> bands(const std::vector<float>& magnitude, size_t frames, size_t bins, int count,
                          double high_hz) {
-  const auto filters = audio::mel_filters(kRate, kStft.window,
-                                          {.bands = count,
-                                           .low_hz = 0,
-                                           .high_hz = high_hz,
-                                           .scale = audio::MelScale::kSlaney,
-                                           .area_normalised = true});
+  const auto filters = filters_up_to(count, high_hz);
   const auto n = static_cast<size_t>(count);
   std::vector<std::pair<size_t, size_t>> range(n);  // where a filter is not 0
   for (size_t b = 0; b < n; ++b) {
@@ -53,7 +59,7 @@ Features analyse(std::span<const float> mono, bool with_pitch) {
                  [](std::complex<float> c) { return std::sqrt(std::norm(c) + 1e-12f); });
   Features out;
   out.frames = s.frames;
-  out.mel = bands(magnitude, s.frames, s.bins, kMel, kRate / 2.0);
+  out.mel = bands(magnitude, s.frames, s.bins, kMel, kTop_hz);
   out.content = bands(magnitude, s.frames, s.bins, kContentMel, 7600);
   if (!with_pitch) return out;
   audio::PitchOptions options;
@@ -63,6 +69,8 @@ Features analyse(std::span<const float> mono, bool with_pitch) {
   std::copy_n(pitch.f0_hz.begin(), std::min(pitch.f0_hz.size(), s.frames), out.f0_hz.begin());
   return out;
 }
+
+std::vector<float> mel_band_filters() { return filters_up_to(kMel, kTop_hz); }
 
 std::vector<float> to_voice_rate(const AudioClip& clip) {
   return audio::resample(audio::to_mono(clip), kRate).samples;

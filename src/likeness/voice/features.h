@@ -23,6 +23,8 @@ struct Features {
   std::vector<float> f0_hz;    ///< [frames], 0 where not voiced; empty when not asked for
 };
 Features analyse(std::span<const float> mono_24k, bool with_pitch = true);
+/// The 80 filters of Features::mel, [80][513].
+std::vector<float> mel_band_filters();
 /// Mono, 24 kHz.
 std::vector<float> to_voice_rate(const AudioClip& clip);
 

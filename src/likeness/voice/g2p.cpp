@@ -4,18 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 
 #include <Eigen/Dense>
 
 #include "likeness/base/error.h"
-#include "likeness/tensor/model_card.h"
 #include "likeness/tensor/safetensors.h"
-
-#ifndef LIKENESS_ASSETS_DIR
-#define LIKENESS_ASSETS_DIR ""
-#endif
+#include "likeness/voice/pretrain.h"
 
 namespace likeness::voice {
 namespace fs = std::filesystem;
@@ -250,16 +245,11 @@ std::vector<Sound> G2p::Impl::search(const std::string& letters, size_t width) c
 }
 
 G2p::G2p(const fs::path& weights) {
-  fs::path card = weights;
-  card.replace_extension(".toml");
   std::error_code ec;
   if (!fs::is_regular_file(weights, ec))
     throw Error(ErrorCode::kMissing, "there is no pronunciation network " + weights.string(),
                 "it is part of the source tree: assets/voice/g2p.safetensors");
-  if (!fs::is_regular_file(card, ec))
-    throw Error(ErrorCode::kRefused, weights.string() + " has no licence card",
-                "put g2p.toml beside it");
-  tensor::verify_model(tensor::read_model_card(card), weights.parent_path());
+  check_weights(weights);
   impl_ = std::make_unique<Impl>(tensor::SafeTensors(weights));
 }
 G2p::~G2p() = default;
@@ -267,14 +257,8 @@ G2p::G2p(G2p&&) noexcept = default;
 
 const G2p* G2p::installed() {
   static const std::unique_ptr<const G2p> network = []() -> std::unique_ptr<const G2p> {
-    std::vector<fs::path> folders;
-    if (const char* assets = std::getenv("LIKENESS_ASSETS")) folders.emplace_back(assets);
-    folders.emplace_back(LIKENESS_ASSETS_DIR);
-    folders.emplace_back("/usr/share/likeness/assets");
-    std::error_code ec;
-    for (const fs::path& folder : folders)
-      if (const fs::path p = folder / "voice" / "g2p.safetensors"; fs::is_regular_file(p, ec))
-        return std::make_unique<const G2p>(p);
+    if (const auto weights = find_voice_weights("g2p"))
+      return std::make_unique<const G2p>(*weights);
     return nullptr;
   }();
   return network.get();

@@ -12,14 +12,9 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/base/rng.h"
-#include "likeness/base/threads.h"
 #include "likeness/nets/g2p.h"
-#include "likeness/nets/optimiser.h"
-#include "likeness/tensor/checkpoint_model.h"
 #include "likeness/tensor/model_card.h"
-#include "likeness/tensor/torch_io_model.h"
-
-extern "C" void openblas_set_num_threads(int) __attribute__((weak));
+#include "likeness/voice/pretrain_model.h"
 
 namespace likeness::voice {
 namespace fs = std::filesystem;
@@ -97,10 +92,7 @@ void write_result(const fs::path& path, nets::Optimiser& optimiser, const G2pTra
                   const nets::G2pShape& shape, size_t words) {
   nets::G2pNet net(shape);
   optimiser.copy_average_to(*net);
-  tensor::NamedTensors all;
-  for (const auto& p : net->named_parameters())
-    all.emplace_back(p.key(), p.value().detach().to(torch::kFloat16));
-  tensor::save_tensors(path, all,
+  tensor::save_tensors(path, half_weights(*net),
                        {{"format", "likeness-g2p-1"}, {"options", options.to_json().dump()}});
   tensor::ModelCard card;
   card.name = "g2p";
@@ -193,9 +185,7 @@ class Trainer {
     c.step = step_;
     c.options = options_.to_json();
     c.state = {{"loss", loss_}, {"optimiser_steps", optimiser_->steps_done()}};
-    const auto s = optimiser_->state();
-    c.tensors = {
-        {"master", s.master}, {"first", s.first}, {"second", s.second}, {"average", s.average}};
+    put_state(c, "", *optimiser_);
     fs::create_directories(folder_);
     tensor::write_checkpoint(tensor::checkpoint_path(folder_, step_), c);
     tensor::rotate_checkpoints(folder_, 2);
@@ -214,14 +204,7 @@ class Trainer {
       if (c.options != options_.to_json())
         throw Error(ErrorCode::kBadInput, path.string() + " is of a run with other options",
                     "use the same options, or another folder");
-      const auto at = [&](const char* name) {
-        const auto it = c.tensors.find(name);
-        if (it == c.tensors.end())
-          throw Error(ErrorCode::kDamaged, path.string() + " has no " + name, "remove it");
-        return it->second;
-      };
-      optimiser_->restore({at("master"), at("first"), at("second"), at("average")},
-                          c.state.value("optimiser_steps", c.step));
+      take_state(c, "", *optimiser_, c.state.value("optimiser_steps", c.step));
       step_ = c.step;
       loss_ = c.state.value("loss", 0.0);
       return;
@@ -266,15 +249,7 @@ bool train_g2p(const G2pTraining& options, const std::vector<G2pExample>& exampl
   for (const G2pExample& e : examples)
     if (e.letters.empty() || e.sounds.empty())
       throw Error(ErrorCode::kUsage, "an example has no letters or no sounds", "leave it out");
-  // Two threads make the small products of a GRU several times slower (shared/reference/voice.md).
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  if (openblas_set_num_threads) openblas_set_num_threads(1);
-  flush_denormals();
-  struct Restore {
-    int threads;
-    ~Restore() { at::set_num_threads(threads); }
-  } restore{threads};
+  const LearningThreads one(1);
   return Trainer(options, examples, folder).run(out, progress, cancel);
 }
 

@@ -13,6 +13,7 @@
 #include "likeness/nets/g2p.h"
 #include "likeness/tensor/checkpoint_model.h"
 #include "likeness/tensor/torch_io_model.h"
+#include "likeness/voice/voice_test_util.h"
 
 namespace likeness::voice {
 namespace {
@@ -69,14 +70,6 @@ class G2pTrainingTest : public ::testing::Test {
     fs::remove_all(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }
-  ErrorCode code_of(const std::function<void()>& f) {
-    try {
-      f();
-    } catch (const Error& e) {
-      return e.code();
-    }
-    return ErrorCode::kInternal;
-  }
   fs::path folder_;
   Progress progress_;
   Cancel cancel_;

@@ -11,6 +11,7 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/voice/voice_test_util.h"
 
 namespace likeness::voice {
 namespace {
@@ -24,14 +25,6 @@ std::string joined(const std::vector<Sound>& sounds) {
 std::string without_stress(std::string text) {
   std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
   return text;
-}
-ErrorCode code_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  return ErrorCode::kInternal;
 }
 const G2p& shipped() {
   const G2p* network = G2p::installed();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,24 +15,39 @@
 
 namespace likeness::voice {
 
-struct PretrainOptions {
+/// What training of any part is told.
+struct LearnOptions {
   double minutes = 60;
   int batch = 8;
   double learning_rate = 5e-4;
-  int held_out = 60;
-  double adversarial_from = 0.5;
   int threads = 1;
   double save_minutes = 5;
   int seed = 1;
 };
 template <typename V>
-void visit(PretrainOptions& o, V&& f) {
+void visit(LearnOptions& o, V&& f) {
   using enum OptionLevel;
   using I = OptionInfo;
   f("minutes", o.minutes,
-    I{.help = "training time in all", .unit = "min", .min = 0.01, .max = 1e5});
+    I{.help = "training time in all, over all runs", .unit = "min", .min = 0.01, .max = 1e5});
   f("batch", o.batch, I{.help = "stretches of sound in a step", .min = 1, .max = 1024});
   f("learning_rate", o.learning_rate, I{.help = "highest rate", .min = 1e-7, .max = 1});
+  f("threads", o.threads,
+    I{.help = "of one process; recurrent nets are fastest with 1", .min = 1, .max = 256});
+  f("save_minutes", o.save_minutes,
+    I{.help = "between checkpoints", .unit = "min", .min = 0.01, .max = 1e4, .level = kAdvanced});
+  f("seed", o.seed, I{.help = "of everything random", .min = 0, .max = 1e9, .level = kAdvanced});
+}
+
+struct PretrainOptions {
+  LearnOptions learn;
+  int held_out = 60;
+  double adversarial_from = 0.5;
+};
+template <typename V>
+void visit(PretrainOptions& o, V&& f) {
+  using I = OptionInfo;
+  visit(o.learn, f);
   f("held_out", o.held_out,
     I{.help = "recordings of each corpus, evenly spread, that are never learned from; at most 6 %",
       .min = 0,
@@ -40,12 +56,7 @@ void visit(PretrainOptions& o, V&& f) {
     I{.help = "vocoder: share of the time after which a discriminator joins; 1 = never",
       .min = 0,
       .max = 1,
-      .level = kAdvanced});
-  f("threads", o.threads,
-    I{.help = "of one process; recurrent nets are fastest with 1", .min = 1, .max = 256});
-  f("save_minutes", o.save_minutes,
-    I{.help = "between checkpoints", .unit = "min", .min = 0.01, .max = 1e4, .level = kAdvanced});
-  f("seed", o.seed, I{.help = "of everything random", .min = 0, .max = 1e9, .level = kAdvanced});
+      .level = OptionLevel::kAdvanced});
 }
 
 struct PretrainRequest {
@@ -58,8 +69,13 @@ struct PretrainRequest {
 };
 
 /// Where the weights of our own voice lie: $LIKENESS_ASSETS/voice, assets/voice of the source tree,
-/// or /usr/share/likeness/assets/voice; the first that has `part`.safetensors. Throws kMissing.
+/// or /usr/share/likeness/assets/voice; the first that has `part`.safetensors.
+std::optional<std::filesystem::path> find_voice_weights(const std::string& part);
+/// The same, checked. Throws kMissing, and what check_weights throws.
 std::filesystem::path voice_weights(const std::string& part);
+/// Whether the card lies beside them and they are what it says. Throws kRefused (no card),
+/// kDamaged.
+void check_weights(const std::filesystem::path& weights);
 
 const std::vector<std::string>& pretrain_parts();  ///< acoustic content converter g2p vocoder
 /// Trains until the minutes are over or a stop is asked for, then writes `out` from the averaged

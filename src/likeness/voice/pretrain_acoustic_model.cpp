@@ -13,7 +13,7 @@ namespace {
 
 class AcousticLearner : public Learner {
  public:
-  AcousticLearner(Corpora data, const ContentEncoder& content, const PretrainOptions& o,
+  AcousticLearner(Corpora data, const ContentEncoder& content, const LearnOptions& o,
                   Progress& progress, const Cancel& cancel)
       : o_(o), net_({}) {
     progress.begin("align", static_cast<double>(data.train.size() + data.held_out.size()), "files");
@@ -50,7 +50,7 @@ class AcousticLearner : public Learner {
     for (size_t i = 0; i < n; ++i) pieces.push_back(&train_[first + rng.below(around)]);
     const Batch b = batch(pieces);
     const auto encoded = net_.encode(b.text);
-    const auto guess = net_.prosody(encoded, b.text);
+    const auto guess = net_.prosody(encoded);
     const auto out = net_.decode(encoded, b.truth, b.frames);
     const auto cells = b.keep.sum();
     const auto mel = ((out.mel - b.mel).abs() + (out.coarse - b.mel).abs()).mean(2);
@@ -74,7 +74,7 @@ class AcousticLearner : public Learner {
     for (const AcousticPiece& p : held_) {
       const Batch b = batch({&p});
       const auto encoded = net_.encode(b.text);
-      const auto guess = net_.prosody(encoded, b.text);
+      const auto guess = net_.prosody(encoded);
       const auto out = net_.decode(encoded, b.truth, b.frames);
       mel += (out.mel - b.mel).abs().mean().item<double>();
       duration += (guess.log_frames - b.truth.log_frames).abs().mean().item<double>();
@@ -136,7 +136,7 @@ class AcousticLearner : public Learner {
     return b;
   }
 
-  PretrainOptions o_;
+  LearnOptions o_;
   nets::AcousticNet net_;
   std::vector<AcousticPiece> train_, held_;
 };
@@ -144,7 +144,7 @@ class AcousticLearner : public Learner {
 }  // namespace
 
 std::unique_ptr<Learner> make_acoustic_learner(Corpora data, const ContentEncoder& content,
-                                               const PretrainOptions& options, Progress& progress,
+                                               const LearnOptions& options, Progress& progress,
                                                const Cancel& cancel) {
   return std::make_unique<AcousticLearner>(std::move(data), content, options, progress, cancel);
 }

@@ -47,7 +47,7 @@ constexpr size_t kFrames = 100;
 
 class ContentLearner : public Learner {
  public:
-  ContentLearner(Corpora data, const PretrainOptions& o, Progress& progress, const Cancel& cancel)
+  ContentLearner(Corpora data, const LearnOptions& o, Progress& progress, const Cancel& cancel)
       : o_(o), net_({}), train_(std::move(data.train)), held_(std::move(data.held_out)) {
     std::vector<std::string> texts;
     for (const Piece& p : train_)
@@ -75,17 +75,15 @@ class ContentLearner : public Learner {
 
   torch::Tensor loss(double fraction, Rng rng) override {
     const int stage = fraction < 0.25 ? 0 : fraction < 0.55 ? 1 : 2;
-    while (stage_ < stage) find_times(++stage_);
+    if (stage_ < stage) find_times(stage_ = stage);
     const auto n = static_cast<int64_t>(o_.batch), frames = static_cast<int64_t>(kFrames);
     auto mel = torch::empty({2 * n, frames, kContentMel});
     auto target = torch::full({n, frames}, -1, torch::kInt64);
     for (int64_t row = 0; row < n; ++row) {
-      const size_t all = exact_.size() + found_.size();
       // Recordings of people count for more than synthetic ones.
       const bool synthetic = found_.empty() || rng.uniform() < 0.35f;
       const LabelledPiece& l =
           synthetic ? exact_[rng.below(exact_.size())] : found_[rng.below(found_.size())];
-      LIKENESS_REQUIRE(all > 0);
       const size_t have = l.piece.features.frames;
       const size_t begin = have > kFrames ? rng.below(have - kFrames + 1) : 0;
       std::vector<float> part(kFrames * kContentMel, std::log(1e-5f));
@@ -186,7 +184,7 @@ class ContentLearner : public Learner {
     net_.train();
   }
 
-  PretrainOptions o_;
+  LearnOptions o_;
   nets::ContentNet net_;
   std::vector<Piece> train_, held_;
   std::vector<LabelledPiece> exact_, found_;
@@ -195,7 +193,7 @@ class ContentLearner : public Learner {
 
 }  // namespace
 
-std::unique_ptr<Learner> make_content_learner(Corpora data, const PretrainOptions& options,
+std::unique_ptr<Learner> make_content_learner(Corpora data, const LearnOptions& options,
                                               Progress& progress, const Cancel& cancel) {
   return std::make_unique<ContentLearner>(std::move(data), options, progress, cancel);
 }

@@ -24,7 +24,7 @@ struct Item {
 
 class ConverterLearner : public Learner {
  public:
-  ConverterLearner(Corpora data, const std::filesystem::path& content, const PretrainOptions& o,
+  ConverterLearner(Corpora data, const std::filesystem::path& content, const LearnOptions& o,
                    Progress& progress, const Cancel& cancel, const SpeakerVector* one_speaker)
       : o_(o),
         content_(open_net<nets::ContentNet, nets::ContentOptions>(
@@ -126,7 +126,7 @@ class ConverterLearner : public Learner {
     return b;
   }
 
-  PretrainOptions o_;
+  LearnOptions o_;
   std::unique_ptr<nets::ContentNet> content_;
   nets::ConverterNet net_;
   std::vector<Item> train_, held_;
@@ -135,7 +135,7 @@ class ConverterLearner : public Learner {
 }  // namespace
 
 std::unique_ptr<Learner> make_converter_learner(Corpora data, const std::filesystem::path& content,
-                                                const PretrainOptions& options, Progress& progress,
+                                                const LearnOptions& options, Progress& progress,
                                                 const Cancel& cancel,
                                                 const SpeakerVector* one_speaker) {
   return std::make_unique<ConverterLearner>(std::move(data), content, options, progress, cancel,

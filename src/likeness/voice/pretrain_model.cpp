@@ -9,19 +9,25 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/threads.h"
-#include "likeness/nets/optimiser.h"
-#include "likeness/tensor/checkpoint_model.h"
-#include "likeness/tensor/torch_io_model.h"
 
-extern "C" void openblas_set_num_threads(int) __attribute__((weak));
+extern "C" {
+void openblas_set_num_threads(int) __attribute__((weak));
+int openblas_get_num_threads() __attribute__((weak));
+}
 
 namespace likeness::voice {
 namespace fs = std::filesystem;
 
-void set_learning_threads(int threads) {
+LearningThreads::LearningThreads(int threads)
+    : torch_(at::get_num_threads()),
+      blas_(openblas_get_num_threads ? openblas_get_num_threads() : 1) {
   at::set_num_threads(threads);
   if (openblas_set_num_threads) openblas_set_num_threads(threads);
   flush_denormals();
+}
+LearningThreads::~LearningThreads() {
+  at::set_num_threads(torch_);
+  if (openblas_set_num_threads) openblas_set_num_threads(blas_);
 }
 
 int64_t count_parameters(const torch::nn::Module& net) {
@@ -30,22 +36,43 @@ int64_t count_parameters(const torch::nn::Module& net) {
   return n;
 }
 
-void save_net(const fs::path& path, torch::nn::Module& net, const std::string& kind,
-              const nlohmann::json& shape, const std::map<std::string, std::string>& more) {
+tensor::NamedTensors half_weights(const torch::nn::Module& net, const std::string& prefix) {
   tensor::NamedTensors list;
   for (const auto& p : net.named_parameters())
-    list.emplace_back(p.key(), p.value().detach().to(torch::kFloat16));
-  std::map<std::string, std::string> meta = more;
-  meta["kind"] = kind;
-  meta["shape"] = shape.dump();
-  tensor::save_tensors(path, list, meta);
+    list.emplace_back(prefix + p.key(), p.value().detach().to(torch::kFloat16));
+  return list;
+}
+
+void save_net(const fs::path& path, const torch::nn::Module& net, const std::string& kind,
+              const nlohmann::json& shape) {
+  tensor::save_tensors(path, half_weights(net), {{"kind", kind}, {"shape", shape.dump()}});
+}
+
+void put_state(tensor::Checkpoint& c, const std::string& prefix, const nets::Optimiser& o) {
+  const auto s = o.state();
+  c.tensors[prefix + "master"] = s.master;
+  c.tensors[prefix + "first"] = s.first;
+  c.tensors[prefix + "second"] = s.second;
+  c.tensors[prefix + "average"] = s.average;
+}
+
+void take_state(const tensor::Checkpoint& c, const std::string& prefix, nets::Optimiser& o,
+                int64_t steps) {
+  const auto at = [&](const char* part) {
+    const auto it = c.tensors.find(prefix + part);
+    if (it == c.tensors.end())
+      throw Error(ErrorCode::kDamaged, "the checkpoint has no " + prefix + part,
+                  "remove it; an older one is taken");
+    return it->second;
+  };
+  o.restore({at("master"), at("first"), at("second"), at("average")}, steps);
 }
 
 namespace {
 
 class Loop {
  public:
-  Loop(Learner& learner, fs::path folder, const PretrainOptions& o)
+  Loop(Learner& learner, fs::path folder, const LearnOptions& o)
       : learner_(learner),
         folder_(std::move(folder)),
         o_(o),
@@ -121,10 +148,10 @@ class Loop {
     tensor::Checkpoint c;
     c.step = step_;
     c.state = {{"elapsed_s", elapsed_s_}, {"loss", loss_}, {"steps", optimiser_.steps_done()}};
-    put(c, "net_", optimiser_);
+    put_state(c, "net_", optimiser_);
     if (critic_) {
       c.state["critic_steps"] = critic_->steps_done();
-      put(c, "critic_", *critic_);
+      put_state(c, "critic_", *critic_);
     }
     tensor::write_checkpoint(tensor::checkpoint_path(folder_, step_), c);
     tensor::rotate_checkpoints(folder_, 2);
@@ -132,27 +159,10 @@ class Loop {
         << nlohmann::json{{"step", step_}, {"minutes", elapsed_s_ / 60}, {"loss", loss_}}.dump()
         << "\n";
   }
-  static void put(tensor::Checkpoint& c, const std::string& name, const nets::Optimiser& o) {
-    const auto s = o.state();
-    c.tensors[name + "master"] = s.master;
-    c.tensors[name + "first"] = s.first;
-    c.tensors[name + "second"] = s.second;
-    c.tensors[name + "average"] = s.average;
-  }
-  static void take(const tensor::Checkpoint& c, const std::string& name, nets::Optimiser& o,
-                   int64_t steps) {
-    for (const char* part : {"master", "first", "second", "average"})
-      if (!c.tensors.count(name + part))
-        throw Error(ErrorCode::kDamaged, "the checkpoint has no " + name + part,
-                    "remove it; an older one is taken");
-    o.restore({c.tensors.at(name + "master"), c.tensors.at(name + "first"),
-               c.tensors.at(name + "second"), c.tensors.at(name + "average")},
-              steps);
-  }
   void restore(const tensor::Checkpoint& c) {
-    take(c, "net_", optimiser_, c.state.value("steps", int64_t{0}));
+    take_state(c, "net_", optimiser_, c.state.value("steps", int64_t{0}));
     if (critic_ && c.tensors.count("critic_master"))
-      take(c, "critic_", *critic_, c.state.value("critic_steps", int64_t{0}));
+      take_state(c, "critic_", *critic_, c.state.value("critic_steps", int64_t{0}));
     step_ = c.step;
     elapsed_s_ = c.state.value("elapsed_s", 0.0);
     loss_ = c.state.value("loss", 0.0);
@@ -160,7 +170,7 @@ class Loop {
 
   Learner& learner_;
   fs::path folder_;
-  PretrainOptions o_;
+  LearnOptions o_;
   nets::Optimiser optimiser_;
   std::unique_ptr<nets::Optimiser> critic_;
   int64_t step_ = 0;
@@ -169,7 +179,7 @@ class Loop {
 
 }  // namespace
 
-LoopResult learn(Learner& learner, const fs::path& folder, const PretrainOptions& options,
+LoopResult learn(Learner& learner, const fs::path& folder, const LearnOptions& options,
                  Progress& progress, const Cancel& cancel) {
   fs::create_directories(folder);
   return Loop(learner, folder, options).run(progress, cancel);

@@ -10,6 +10,9 @@
 #include <torch/torch.h>
 
 #include "likeness/base/rng.h"
+#include "likeness/nets/optimiser.h"
+#include "likeness/tensor/checkpoint_model.h"
+#include "likeness/tensor/torch_io_model.h"
 #include "likeness/voice/content.h"
 #include "likeness/voice/corpus.h"
 #include "likeness/voice/pretrain.h"
@@ -40,29 +43,49 @@ struct LoopResult {
 };
 /// Adam with warm-up and cosine decay, averaged weights, gradient clipping, steps with a gradient
 /// that is not finite left out, checkpoints in `folder`. Leaves the averaged weights in net().
-LoopResult learn(Learner& learner, const std::filesystem::path& folder,
-                 const PretrainOptions& options, Progress& progress, const Cancel& cancel);
+LoopResult learn(Learner& learner, const std::filesystem::path& folder, const LearnOptions& options,
+                 Progress& progress, const Cancel& cancel);
 
 /// Weights as float16, with the net's shape and `kind` in the metadata.
-void save_net(const std::filesystem::path& path, torch::nn::Module& net, const std::string& kind,
-              const nlohmann::json& shape, const std::map<std::string, std::string>& more = {});
+void save_net(const std::filesystem::path& path, const torch::nn::Module& net,
+              const std::string& kind, const nlohmann::json& shape);
 int64_t count_parameters(const torch::nn::Module& net);
-/// libtorch and OpenBLAS: with more than one thread recurrent nets are ten times slower.
-void set_learning_threads(int threads);
+/// What all nets of ours are kept as: names and float16 copies.
+tensor::NamedTensors half_weights(const torch::nn::Module& net, const std::string& prefix = "");
+
+/// The optimiser's state in a checkpoint, under names that begin with `prefix`, and back. Throws
+/// kDamaged when a part is missing.
+void put_state(tensor::Checkpoint& checkpoint, const std::string& prefix,
+               const nets::Optimiser& optimiser);
+void take_state(const tensor::Checkpoint& checkpoint, const std::string& prefix,
+                nets::Optimiser& optimiser, int64_t steps);
+
+/// While it lives libtorch and OpenBLAS have so many threads: with more than one, recurrent nets
+/// are ten times slower. Then they have what they had.
+class LearningThreads {
+ public:
+  explicit LearningThreads(int threads);
+  ~LearningThreads();
+  LearningThreads(const LearningThreads&) = delete;
+  LearningThreads& operator=(const LearningThreads&) = delete;
+
+ private:
+  int torch_, blas_;
+};
 
 struct Corpora {
   std::vector<Piece> train, held_out;
 };
 std::unique_ptr<Learner> make_vocoder_learner(Corpora data, const PretrainOptions& options);
-std::unique_ptr<Learner> make_content_learner(Corpora data, const PretrainOptions& options,
+std::unique_ptr<Learner> make_content_learner(Corpora data, const LearnOptions& options,
                                               Progress& progress, const Cancel& cancel);
 
 std::unique_ptr<Learner> make_acoustic_learner(Corpora data, const ContentEncoder& content,
-                                               const PretrainOptions& options, Progress& progress,
+                                               const LearnOptions& options, Progress& progress,
                                                const Cancel& cancel);
 /// With `one_speaker` all recordings are that person's; else each gets its own speaker vector.
 std::unique_ptr<Learner> make_converter_learner(Corpora data, const std::filesystem::path& content,
-                                                const PretrainOptions& options, Progress& progress,
+                                                const LearnOptions& options, Progress& progress,
                                                 const Cancel& cancel,
                                                 const SpeakerVector* one_speaker = nullptr);
 

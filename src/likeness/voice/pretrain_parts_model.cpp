@@ -66,29 +66,29 @@ nlohmann::json pretrain(const PretrainRequest& r, const PretrainOptions& o, Prog
   }
   if (r.part == "g2p") {  // its corpus is the dictionary
     G2pTraining g;
-    g.minutes = o.minutes;
+    g.minutes = o.learn.minutes;
     return pretrain_g2p(g, r.work, r.out, progress, cancel);
   }
   if (r.licence.empty())
     throw Error(ErrorCode::kUsage, "the recordings' licence is not named",
                 "--licence \"CC0 1.0\": it is written into the weights' card");
-  set_learning_threads(o.threads);
-  torch::manual_seed(static_cast<uint64_t>(o.seed));
+  const LearningThreads threads(o.learn.threads);
+  torch::manual_seed(static_cast<uint64_t>(o.learn.seed));
   Corpora data = load(r, o, progress, cancel);
   std::unique_ptr<Learner> learner;
   const fs::path content = r.part == "acoustic" || r.part == "converter"
                                ? r.content.empty() ? voice_weights("content") : r.content
                                : fs::path();
   if (r.part == "acoustic")
-    learner = make_acoustic_learner(std::move(data), ContentEncoder(content), o, progress, cancel);
+    learner =
+        make_acoustic_learner(std::move(data), ContentEncoder(content), o.learn, progress, cancel);
   else if (r.part == "converter")
-    learner = make_converter_learner(std::move(data), content, o, progress, cancel);
+    learner = make_converter_learner(std::move(data), content, o.learn, progress, cancel);
   else if (r.part == "content")
-    learner = make_content_learner(std::move(data), o, progress, cancel);
+    learner = make_content_learner(std::move(data), o.learn, progress, cancel);
   else
     learner = make_vocoder_learner(std::move(data), o);
-  set_learning_threads(o.threads);
-  const LoopResult done = learn(*learner, r.work, o, progress, cancel);
+  const LoopResult done = learn(*learner, r.work, o.learn, progress, cancel);
   save_net(r.out, learner->net(), "likeness-voice-" + r.part, learner->shape());
   nlohmann::json report = {{"part", r.part},
                            {"steps", done.steps},

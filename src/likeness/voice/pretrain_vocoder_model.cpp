@@ -4,6 +4,7 @@
 
 #include "likeness/base/error.h"
 #include "likeness/nets/voice_nets.h"
+#include "likeness/voice/net_file_model.h"
 #include "likeness/voice/pretrain_model.h"
 
 namespace likeness::voice {
@@ -29,7 +30,7 @@ class VocoderLearner : public Learner {
   torch::Tensor loss(double fraction, Rng rng) override {
     const Batch b = draw(rng);
     const auto made = net_.forward(b.mel, b.log_f0, b.voiced, b.harmonic, b.noise);
-    torch::Tensor loss = sound_loss(made, b.sound);
+    torch::Tensor loss = nets::sound_loss(made, b.sound, filters_);
     real_ = torch::Tensor();
     if (o_.adversarial_from < 1 && fraction >= o_.adversarial_from) {
       real_ = b.sound;
@@ -66,8 +67,11 @@ class VocoderLearner : public Learner {
       Rng rng(7);
       fill(b, 0, p, 0, frames, 1.0f, rng);
       const auto made = net_.forward(b.mel, b.log_f0, b.voiced, b.harmonic, b.noise);
-      sum += sound_loss(made, b.sound).item<double>();
-      mel += (nets::torch_mel(made) - nets::torch_mel(b.sound)).abs().mean().item<double>();
+      sum += nets::sound_loss(made, b.sound, filters_).item<double>();
+      mel += (nets::log_mel(made, filters_) - nets::log_mel(b.sound, filters_))
+                 .abs()
+                 .mean()
+                 .item<double>();
       ++n;
     }
     return {{"recordings", n}, {"loss", n ? sum / n : 0}, {"mel_l1", n ? mel / n : 0}};
@@ -77,9 +81,6 @@ class VocoderLearner : public Learner {
   struct Batch {
     torch::Tensor mel, log_f0, voiced, harmonic, noise, sound;
   };
-  static torch::Tensor sound_loss(const torch::Tensor& a, const torch::Tensor& b) {
-    return nets::sound_loss(a, b);
-  }
   static Batch empty(int64_t n, int64_t frames) {
     const int64_t samples = (frames - 1) * kHop;
     return {torch::empty({n, frames, kMel}), torch::zeros({n, frames}),
@@ -106,8 +107,8 @@ class VocoderLearner : public Learner {
       b.sound.data_ptr<float>()[at + static_cast<int64_t>(i)] = gain * p.sound[first + i];
   }
   Batch draw(Rng& rng) {
-    Batch b = empty(o_.batch, kFrames);
-    for (int64_t row = 0; row < o_.batch; ++row) {
+    Batch b = empty(o_.learn.batch, kFrames);
+    for (int64_t row = 0; row < o_.learn.batch; ++row) {
       const size_t frame = rng.below(ends_.back());  // so that long recordings count for more
       const auto it = std::upper_bound(ends_.begin(), ends_.end(), frame);
       const Piece& p = train_[static_cast<size_t>(it - ends_.begin())];
@@ -122,6 +123,8 @@ class VocoderLearner : public Learner {
   PretrainOptions o_;
   nets::VocoderNet net_;
   nets::SoundDiscriminator critic_;
+  torch::Tensor filters_ =
+      tensor_of(mel_band_filters(), {kMel, nets::VocoderNet::kBins}).t().contiguous();
   torch::Tensor real_, made_;
 };
 

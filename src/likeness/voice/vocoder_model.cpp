@@ -11,7 +11,7 @@ struct Vocoder::Impl {
 };
 
 Vocoder::Vocoder(const std::filesystem::path& weights) : impl_(std::make_unique<Impl>()) {
-  impl_->net = open_net<nets::VocoderNet, nets::VocoderOptions>(
+  impl_->net = open_net<nets::VocoderNet, nets::BlockOptions>(
       tensor::SafeTensors(weights), "likeness-voice-vocoder", weights.filename().string());
 }
 Vocoder::~Vocoder() = default;
