@@ -247,7 +247,10 @@ void Seal::cover_file(const fs::path& file) {
 
 bool is_identity_material(const fs::path& path) {
   const fs::path kind = path.extension();
-  return kind == ".faces" || kind == ".safetensors" || kind == ".checkpoint";
+  if (kind == ".faces" || kind == ".safetensors" || kind == ".checkpoint" || kind == ".part")
+    return true;
+  const std::string name = path.stem().string();
+  return kind == ".png" && (name == "preview" || name.rfind("step-", 0) == 0);
 }
 
 bool is_sealed(std::span<const uint8_t> bytes) {
@@ -266,6 +269,25 @@ std::optional<SealedInfo> sealed_info(const fs::path& path) {
   std::error_code ec;
   Header h = parse_header(bytes, fs::file_size(path, ec), path.string());
   return SealedInfo{h.ids, h.label, h.plain_size};
+}
+
+std::optional<std::string> seal_as_file(const fs::path& path, std::string_view plain) {
+  const auto writer = seal_detail::writer_for(path);
+  if (!writer) return std::nullopt;
+  std::string out = writer->add(plain.data(), plain.size());
+  return out + writer->finish();
+}
+
+std::optional<std::string> unseal_if_open(std::span<const uint8_t> sealed) {
+  const Header h = parse_header(sealed, sealed.size(), "the sealed data");
+  std::vector<std::shared_ptr<const SecretKey>> secrets;
+  for (const auto& id : h.ids) {
+    secrets.push_back(SealRing::get().find(id));
+    if (!secrets.back()) return std::nullopt;
+  }
+  std::string out(h.plain_size, '\0');
+  open_chunks(sealed, h, secrets, reinterpret_cast<uint8_t*>(out.data()), "the sealed data");
+  return out;
 }
 
 std::string unseal_bytes(std::span<const uint8_t> sealed, const std::vector<SealKey>& keys) {

@@ -48,7 +48,7 @@ class Seal {
   ~Seal();
   Seal(const Seal&) = delete;
   Seal& operator=(const Seal&) = delete;
-  /// From now on .faces, .safetensors and .checkpoint files under `folder` are written sealed.
+  /// From now on identity material (is_identity_material) under `folder` is written sealed.
   void cover_folder(const std::filesystem::path& folder);
   /// The same for this file, and for the temporary names AtomicFile and others make of it.
   void cover_file(const std::filesystem::path& file);
@@ -70,8 +70,15 @@ struct SealedInfo {
 /// Throws kNotFound, kDamaged.
 std::optional<SealedInfo> sealed_info(const std::filesystem::path& path);
 bool is_sealed(std::span<const uint8_t> bytes);
-/// Facesets, weights and checkpoints, by the file's name: what a covered folder seals.
+/// By the file's name, what a covered folder seals: facesets, weights, checkpoints, analyses with
+/// embeddings (.part) and the pictures of a training (preview.png, step-N.png).
 bool is_identity_material(const std::filesystem::path& path);
+
+/// Bytes that lie in something else than a file of their own (a row of a database), encrypted as the
+/// file `path` would be now; nothing when no open Seal covers it.
+std::optional<std::string> seal_as_file(const std::filesystem::path& path, std::string_view plain);
+/// The plain bytes; nothing when a key is not open in this process. Throws kDamaged.
+std::optional<std::string> unseal_if_open(std::span<const uint8_t> sealed);
 
 /// Encrypts bytes under keys, and back. Throws kDamaged when anything was changed.
 std::string seal_bytes(std::string_view plain, const std::vector<SealKey>& keys,

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Faces and tracks of a clip. Arrays are stored as little-endian float32 blobs, bit-exact.
+// Faces and tracks of a clip. Arrays are stored as little-endian float32 blobs, bit-exact. The
+// embedding of a person's face lies sealed as that person's faceset does (base/sealed_file.h): it
+// reads as none where no grant holds the key.
 #include <bit>
 #include <cstring>
+#include <map>
+#include <span>
 
 #include "likeness/base/error.h"
+#include "likeness/base/sealed_file.h"
 #include "likeness/project/project_impl.h"
 
 namespace likeness::project {
@@ -46,6 +51,38 @@ void read_floats(const SQLite::Column& column, void* to, size_t count) {
   std::memcpy(to, column.getBlob(), count * sizeof(float));
 }
 
+/// `faceset`: of the subject the track is named after, empty when it is not named.
+void bind_embedding(SQLite::Statement& q, int index, const face::Embedding& e,
+                    const std::filesystem::path& faceset) {
+  const auto sealed =
+      faceset.empty() ? std::nullopt
+                      : seal_as_file(faceset, {reinterpret_cast<const char*>(e.data()), sizeof(e)});
+  if (sealed)
+    q.bind(index, sealed->data(), static_cast<int>(sealed->size()));
+  else
+    bind_floats(q, index, e.data(), e.size());
+}
+
+std::span<const uint8_t> bytes_of(const SQLite::Column& column) {
+  return {static_cast<const uint8_t*>(column.getBlob()), static_cast<size_t>(column.getBytes())};
+}
+
+/// False when it is sealed and no key is open.
+bool read_embedding(const SQLite::Column& column, face::Embedding& out) {
+  const auto stored = bytes_of(column);
+  if (!is_sealed(stored)) {
+    read_floats(column, out.data(), out.size());
+    return true;
+  }
+  const auto plain = unseal_if_open(stored);
+  if (!plain) return false;
+  if (plain->size() != sizeof out)
+    throw Error(ErrorCode::kDamaged, "a stored embedding has another length",
+                "run extract again with --again");
+  std::memcpy(out.data(), plain->data(), sizeof out);
+  return true;
+}
+
 constexpr const char* kColumns =
     "(media, frame, track, manual, presence, x0, y0, x1, y1, points, pose, quality, embedding)";
 std::string insert_into(const char* table) {
@@ -53,7 +90,8 @@ std::string insert_into(const char* table) {
          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 }
 
-void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f) {
+void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f,
+               const std::filesystem::path& faceset) {
   q.bind(1, media);
   q.bind(2, f.frame);
   q.bind(3, f.track);
@@ -70,7 +108,7 @@ void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f) {
                            f.quality.occlusion};
   bind_floats(q, 12, quality, 4);
   if (f.has_embedding)
-    bind_floats(q, 13, f.embedding.data(), f.embedding.size());
+    bind_embedding(q, 13, f.embedding, faceset);
   else
     q.bind(13);
 }
@@ -90,10 +128,7 @@ face::Face face_row(SQLite::Statement& q) {
   float quality[4];
   read_floats(q.getColumn(10), quality, 4);
   f.quality = {quality[0], quality[1], quality[2], quality[3]};
-  if (!q.getColumn(11).isNull()) {
-    f.has_embedding = true;
-    read_floats(q.getColumn(11), f.embedding.data(), f.embedding.size());
-  }
+  if (!q.getColumn(11).isNull()) f.has_embedding = read_embedding(q.getColumn(11), f.embedding);
   return f;
 }
 constexpr const char* kFaceColumns =
@@ -121,7 +156,12 @@ std::vector<ManualFace> manual_faces(SQLite::Database& db, int64_t media) {
   return out;
 }
 
-void insert_tracks(SQLite::Database& db, int64_t media, const std::vector<TrackRow>& tracks) {
+std::filesystem::path faceset_of(const std::filesystem::path& project, const std::string& subject) {
+  return subject.empty() ? std::filesystem::path() : project / "facesets" / (subject + ".faces");
+}
+
+void insert_tracks(SQLite::Database& db, int64_t media, const std::vector<TrackRow>& tracks,
+                   const std::filesystem::path& project) {
   SQLite::Statement q(db,
                       "INSERT INTO tracks (media, track, first, last, cluster, subject, embedding) "
                       "VALUES (?, ?, ?, ?, ?, ?, ?)");
@@ -132,10 +172,59 @@ void insert_tracks(SQLite::Database& db, int64_t media, const std::vector<TrackR
     q.bind(4, t.last);
     q.bind(5, t.cluster);
     q.bind(6, t.subject);
-    bind_floats(q, 7, t.embedding.data(), t.embedding.size());
+    bind_embedding(q, 7, t.embedding, faceset_of(project, t.subject));
     q.exec();
     q.reset();
   }
+}
+
+bool is_person(SQLite::Database& db, const std::string& subject) {
+  SQLite::Statement q(db, "SELECT kind FROM subjects WHERE name = ?");
+  q.bind(1, subject);
+  return q.executeStep() && q.getColumn(0).getString() == subject_kind_name(SubjectKind::kPerson);
+}
+
+/// Seals the plain embeddings of a track as the subject's faceset is. A person's are removed when
+/// its key is not open: the faceset, or the next extract, has them. Gives how many changed.
+int seal_embeddings(SQLite::Database& db, int64_t media, int track, const std::string& subject,
+                    const std::filesystem::path& project) {
+  const bool person = is_person(db, subject);
+  const auto faceset = faceset_of(project, subject);
+  int changed = 0;
+  for (const std::string table : {"faces", "faces_before", "tracks"}) {
+    const bool rows = table != "tracks";
+    const std::string frame = rows ? "frame" : "0", at = rows ? " AND frame = ?" : "";
+    SQLite::Statement q(db, "SELECT " + frame + ", embedding FROM " + table +
+                                " WHERE media = ? AND track = ? AND embedding IS NOT NULL");
+    q.bind(1, media);
+    q.bind(2, track);
+    std::vector<std::pair<int64_t, face::Embedding>> plain;
+    while (q.executeStep()) {
+      if (is_sealed(bytes_of(q.getColumn(1)))) continue;
+      plain.push_back({q.getColumn(0).getInt64(), {}});
+      read_floats(q.getColumn(1), plain.back().second.data(), plain.back().second.size());
+    }
+    SQLite::Statement put(
+        db, "UPDATE " + table + " SET embedding = ? WHERE media = ? AND track = ?" + at);
+    for (const auto& [n, e] : plain) {
+      const auto sealed =
+          seal_as_file(faceset, {reinterpret_cast<const char*>(e.data()), sizeof e});
+      if (!sealed && !person) return changed;  // nobody's secret
+      const face::Embedding none{};
+      if (sealed)
+        put.bind(1, sealed->data(), static_cast<int>(sealed->size()));
+      else if (rows)
+        put.bind(1);
+      else
+        bind_floats(put, 1, none.data(), none.size());
+      put.bind(2, media);
+      put.bind(3, track);
+      if (rows) put.bind(4, n);
+      changed += put.exec();
+      put.reset();
+    }
+  }
+  return changed;
 }
 
 }  // namespace
@@ -165,7 +254,10 @@ void Project::put_faces_in_parts(int64_t media,
       q.bind(1, media);
       q.exec();
     }
-    insert_tracks(db, media, tracks);
+    insert_tracks(db, media, tracks, impl_->folder);
+    std::map<int, std::filesystem::path> faceset;  // of named tracks
+    for (const TrackRow& t : tracks)
+      if (!t.subject.empty()) faceset[t.track] = faceset_of(impl_->folder, t.subject);
     // A corrected face stands for the detected one at its place; it takes over the new track
     // number.
     SQLite::Statement retrack(db, "UPDATE faces SET track = ? WHERE rowid = ?");
@@ -183,7 +275,8 @@ void Project::put_faces_in_parts(int64_t media,
         retrack.reset();
       }
       SQLite::Statement& to = replaced ? before : insert;
-      bind_face(to, media, f);
+      const auto named = faceset.find(f.track);
+      bind_face(to, media, f, named == faceset.end() ? std::filesystem::path() : named->second);
       to.exec();
       to.reset();
       to.clearBindings();
@@ -234,7 +327,7 @@ std::vector<TrackRow> Project::tracks(int64_t media) const {
       t.last = q.getColumn(2).getInt64();
       t.cluster = q.getColumn(3).getInt();
       t.subject = q.getColumn(4).getString();
-      read_floats(q.getColumn(5), t.embedding.data(), t.embedding.size());
+      read_embedding(q.getColumn(5), t.embedding);
       out.push_back(std::move(t));
     }
   });
@@ -242,6 +335,7 @@ std::vector<TrackRow> Project::tracks(int64_t media) const {
 }
 
 void Project::name_track(int64_t media, int track, const std::string& subject) {
+  int sealed = 0;
   impl_->write([&](SQLite::Database& db) {
     SQLite::Statement q(db, "UPDATE tracks SET subject = ? WHERE media = ? AND track = ?");
     q.bind(1, subject);
@@ -251,7 +345,22 @@ void Project::name_track(int64_t media, int track, const std::string& subject) {
       throw Error(ErrorCode::kNotFound,
                   "clip " + std::to_string(media) + " has no track " + std::to_string(track),
                   "list the tracks with: likeness project show PROJECT");
+    sealed = seal_embeddings(db, media, track, subject, impl_->folder);
   });
+  if (sealed) impl_->forget_old_pages();
+}
+
+void Project::seal_track(int64_t media, int track, const std::string& subject) {
+  int sealed = 0;
+  impl_->write([&](SQLite::Database& db) {
+    sealed = seal_embeddings(db, media, track, subject, impl_->folder);
+  });
+  if (sealed) impl_->forget_old_pages();
+}
+
+/// What was overwritten is in no page of the database (secure_delete) and in no part of its log.
+void Project::Impl::forget_old_pages() {
+  read([](SQLite::Database& db) { db.tryExec("PRAGMA wal_checkpoint(TRUNCATE)"); });
 }
 
 void Project::correct_face(int64_t media, const face::Face& face) {
@@ -266,8 +375,12 @@ void Project::correct_face(int64_t media, const face::Face& face) {
     keep.bind(2, f.frame);
     keep.bind(3, f.track);
     keep.exec();
+    SQLite::Statement named(db, "SELECT subject FROM tracks WHERE media = ? AND track = ?");
+    named.bind(1, media);
+    named.bind(2, f.track);
+    const std::string subject = named.executeStep() ? named.getColumn(0).getString() : "";
     SQLite::Statement q(db, insert_into("faces"));
-    bind_face(q, media, f);
+    bind_face(q, media, f, faceset_of(impl_->folder, subject));
     q.exec();
   });
 }

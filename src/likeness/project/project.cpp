@@ -50,6 +50,7 @@ std::unique_ptr<SQLite::Database> open_database(const fs::path& folder, bool cre
     db->exec("PRAGMA synchronous = NORMAL");
     db->exec("PRAGMA foreign_keys = ON");
     db->exec("PRAGMA trusted_schema = OFF");
+    db->exec("PRAGMA secure_delete = ON");  // rows of a face that are removed are overwritten
     detail::migrate(*db, path);
     // Touches every table, so that a damaged file is told here and not in the middle of a job.
     for (const char* table :

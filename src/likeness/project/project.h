@@ -92,7 +92,8 @@ class Project {
   void add_subject(const Subject& subject);
   std::vector<Subject> subjects() const;
   Subject subject(const std::string& name) const;  ///< throws kNotFound, and lists the known ones
-  /// To the trash, with its faceset; models made from it stay.
+  /// To the trash, with its faceset; its enrolled voice, with what was trained from it, is an entry
+  /// of its own there ("voice"). Models made from its faceset stay.
   void remove_subject(const std::string& name);
 
   int64_t put_media(const MediaRow& row);  ///< insert or update by hash; gives the id
@@ -108,7 +109,11 @@ class Project {
   std::vector<face::Face> faces(int64_t media, FrameIndex begin = 0,
                                 FrameIndex end = INT64_MAX) const;
   std::vector<TrackRow> tracks(int64_t media) const;
+  /// The embeddings of the track are sealed as the subject's faceset is; those of a person whose
+  /// key no grant holds are removed.
   void name_track(int64_t media, int track, const std::string& subject);
+  /// The same for a track that is the subject's without being named so.
+  void seal_track(int64_t media, int track, const std::string& subject);
   int64_t count_faces(int64_t media) const;
   /// Manual correction: stored with manual = true. What was detected there is kept for revert_face.
   void correct_face(int64_t media, const face::Face& face);

@@ -34,6 +34,7 @@ struct Project::Impl {
       transaction.commit();
     });
   }
+  void forget_old_pages();
   TrashEntry to_trash(const std::filesystem::path& path, const std::string& kind,
                       const std::string& name, const nlohmann::json& extra);
   void restore_record(const TrashEntry& entry, const nlohmann::json& record);

@@ -13,6 +13,7 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/rng.h"
+#include "likeness/base/sealed_file.h"
 
 namespace likeness::project {
 namespace {
@@ -288,6 +289,78 @@ TEST_F(ProjectTest, TrashGivesBackWhatWasDeleted) {
   EXPECT_EQ(read_file(p.outputs_folder() / "o.mp4"), "1");
   EXPECT_EQ(code_of([&] { p.restore("../x"); }), ErrorCode::kNotFound);
   EXPECT_EQ(code_of([&] { p.move_to_trash("/etc/hostname", "file", "x"); }), ErrorCode::kUsage);
+}
+
+TEST_F(ProjectTest, AVoiceGoesToTheTrashWithItsSubject) {
+  Project p = fresh();
+  p.add_subject({.name = "s1"});
+  const fs::path voice = p.folder() / "voices/enrolled/s1";
+  fs::create_directories(voice);
+  write_file_atomic(voice / "index.safetensors", "clips");
+  p.remove_subject("s1");
+  EXPECT_FALSE(fs::exists(voice));
+  ASSERT_EQ(p.trash().size(), 2u);
+  for (const auto& e : p.trash()) p.restore(e.id);
+  EXPECT_EQ(read_file(voice / "index.safetensors"), "clips");
+  EXPECT_EQ(p.subject("s1").name, "s1");
+}
+
+TEST_F(ProjectTest, EmbeddingsOfAPersonLieSealed) {
+  Project p = fresh();
+  p.add_subject({.name = "mary", .kind = SubjectKind::kPerson});
+  p.add_subject({.name = "ben"});
+  const std::array<uint8_t, 32> secret{1, 2, 3};
+  const SealKey key{std::string(32, 'a'), std::make_shared<SecretKey>(secret)};
+  int64_t clip = p.put_media({.path = "a", .hash = "h", .frames = 6, .info = {}, .analysis = ""});
+  std::vector<face::Face> faces;
+  std::vector<TrackRow> tracks;
+  for (int t = 0; t < 3; ++t) {
+    TrackRow row;
+    row.track = t;
+    row.embedding.fill(0.25f + static_cast<float>(t));
+    tracks.push_back(row);
+    for (int n = 0; n < 2; ++n) {
+      faces.push_back(some_face(2 * n, t, static_cast<uint64_t>(10 * t + n)));
+      faces.back().has_embedding = true;
+      faces.back().embedding.fill(100.5f + static_cast<float>(t));
+    }
+  }
+  p.put_faces(clip, faces, tracks);
+  const auto on_disk = [&](float value) {
+    std::string wanted;
+    for (int i = 0; i < 8; ++i) wanted.append(reinterpret_cast<const char*>(&value), sizeof value);
+    for (const auto& f : fs::directory_iterator(p.folder()))
+      if (f.is_regular_file() && read_file(f.path()).find(wanted) != std::string::npos) return true;
+    return false;
+  };
+  EXPECT_TRUE(on_disk(100.5f));
+  {
+    const auto seal = Seal::open({key}, "mary");
+    seal->cover_file(p.faceset_path("mary"));
+    p.name_track(clip, 0, "mary");
+    p.name_track(clip, 1, "ben");
+    EXPECT_EQ(p.tracks(clip)[0].embedding[5], 0.25f);
+    EXPECT_TRUE(p.faces(clip)[0].has_embedding);
+    EXPECT_EQ(p.faces(clip)[0].embedding[7], 100.5f);
+    // A correction of her face is sealed as well.
+    face::Face corrected = p.faces(clip)[0];
+    corrected.embedding.fill(77.5f);
+    p.correct_face(clip, corrected);
+  }
+  for (const float v : {100.5f, 0.25f, 77.5f}) EXPECT_FALSE(on_disk(v)) << v;
+  EXPECT_TRUE(on_disk(101.5f)) << "nobody else's is touched";
+  // Without the key: as if there were none.
+  EXPECT_EQ(p.tracks(clip)[0].embedding, face::Embedding{});
+  EXPECT_EQ(p.tracks(clip)[1].embedding[0], 1.25f);
+  for (const auto& f : p.faces(clip)) EXPECT_EQ(f.has_embedding, f.track != 0);
+  // Named while nobody holds the key: nothing of her stays in clear.
+  p.name_track(clip, 2, "mary");
+  EXPECT_FALSE(on_disk(102.5f));
+  const auto again = Seal::open({key}, "mary");
+  EXPECT_EQ(p.tracks(clip)[0].embedding[5], 0.25f);
+  EXPECT_EQ(p.faces(clip)[0].embedding[7], 77.5f);
+  EXPECT_TRUE(p.revert_face(clip, 0, 0));
+  EXPECT_EQ(p.faces(clip)[0].embedding[7], 100.5f);
 }
 
 TEST_F(ProjectTest, DamagedDatabasesAreNamedAndLeftAlone) {

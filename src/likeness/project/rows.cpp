@@ -119,6 +119,10 @@ void Project::remove_subject(const std::string& name) {
                            {"declared_by", s.declared_by},
                            {"declared_at", s.declared_at},
                            {"tracks", tracks}};
+  // Its voice goes too: "voices/enrolled/NAME".
+  const std::filesystem::path voice = impl_->folder / "voices" / "enrolled" / name;
+  std::error_code ec;
+  if (std::filesystem::exists(voice, ec)) impl_->to_trash(voice, "voice", name, nullptr);
   impl_->to_trash(faceset_path(name), "subject", name, record);
   impl_->write([&](SQLite::Database& db) {
     for (const char* sql : {"UPDATE tracks SET subject = '' WHERE subject = ?",
