@@ -74,8 +74,8 @@ bool is_sealed(std::span<const uint8_t> bytes);
 /// embeddings (.part) and the pictures of a training (preview.png, step-N.png).
 bool is_identity_material(const std::filesystem::path& path);
 
-/// Bytes that lie in something else than a file of their own (a row of a database), encrypted as the
-/// file `path` would be now; nothing when no open Seal covers it.
+/// Bytes that lie in something else than a file of their own (a row of a database), encrypted as
+/// the file `path` would be now; nothing when no open Seal covers it.
 std::optional<std::string> seal_as_file(const std::filesystem::path& path, std::string_view plain);
 /// The plain bytes; nothing when a key is not open in this process. Throws kDamaged.
 std::optional<std::string> unseal_if_open(std::span<const uint8_t> sealed);
