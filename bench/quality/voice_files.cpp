@@ -14,6 +14,9 @@
 #include "likeness/base/error.h"
 #include "likeness/base/rng.h"
 #include "likeness/media/audio_file.h"
+#include "likeness/voice/features.h"
+#include "likeness/voice/pretrain.h"
+#include "likeness/voice/vocoder.h"
 
 namespace likeness::bench {
 namespace fs = std::filesystem;
@@ -150,10 +153,16 @@ int pairs(const fs::path& reference, const fs::path& made, bool frame_by_frame) 
 }
 
 int copies(const fs::path& reference, const fs::path& made) {
+  const voice::Vocoder vocoder(voice::voice_weights("vocoder"));
+  fs::create_directories(made);
   std::vector<double> lsd;
-  for_pairs(reference, made, [&](const Pair& p) {
-    lsd.push_back(log_spectral_distance_db(p.reference, p.made, common_rate(p.reference, p.made)));
-  });
+  for (const auto& [name, path] : recordings(reference)) {
+    const AudioClip said{voice::kRate, 1, voice::to_voice_rate(clip_of(path))};
+    const voice::Features f = voice::analyse(said.samples);
+    const AudioClip copy{voice::kRate, 1, vocoder.render(f.mel, f.f0_hz)};
+    media::write_wav(made / (name + ".wav"), copy);
+    lsd.push_back(log_spectral_distance_db(said, copy, voice::kRate));
+  }
   std::printf("%zu copies: log-spectral distance %.2f dB, worst %.2f dB\n", lsd.size(), mean(lsd),
               *std::max_element(lsd.begin(), lsd.end()));
   print({{"copies", lsd.size()}, {"log_spectral_distance_db", mean(lsd)}});

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "likeness/nets/precision.h"
+
 namespace likeness::nets {
 namespace {
 
@@ -59,7 +61,13 @@ TimeBlock::TimeBlock(int channels, int hidden, int kernel, int lookahead)
 
 torch::Tensor TimeBlock::forward(const torch::Tensor& x) {
   const auto h = norm_->forward(convolve(depthwise_, x, kernel_, lookahead_));
-  return x + gamma_ * down_->forward(torch::gelu(up_->forward(h)));
+  static const bool has_bfloat16 = cpu_has_bfloat16();
+  if (!is_training() || !has_bfloat16 || !x.device().is_cpu())
+    return x + gamma_ * down_->forward(torch::gelu(up_->forward(h)));
+  const auto half = [](const torch::Tensor& t) { return t.to(torch::kBFloat16); };
+  const auto wide = torch::linear(half(h), half(up_->weight), half(up_->bias));
+  const auto narrow = torch::linear(torch::gelu(wide), half(down_->weight), half(down_->bias));
+  return x + gamma_ * narrow.to(torch::kFloat32);
 }
 
 VocoderNet::VocoderNet(BlockOptions o) : options_(o) {
@@ -132,36 +140,64 @@ torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real,
   return sum / 3 + (log_mel(made, filters) - log_mel(real, filters)).abs().mean();
 }
 
-SoundDiscriminator::SoundDiscriminator(int c) {
-  layers_ = register_module("layers", torch::nn::ModuleList());
-  for (int r = 0; r < 3; ++r) {
-    const auto conv = [&](int in, int out, int kt, int kf, int sf) {
-      layers_->push_back(torch::nn::Conv2d(
-          torch::nn::Conv2dOptions(in, out, {kt, kf}).stride({1, sf}).padding({kt / 2, kf / 2})));
-    };
-    conv(1, c, 3, 9, 2);
-    conv(c, c, 3, 9, 2);
-    conv(c, c, 3, 9, 2);
-    conv(c, c, 3, 3, 1);
-    conv(c, 1, 3, 3, 1);
-  }
+void Discriminator::add_tower(int c) {
+  if (!layers_) layers_ = register_module("layers", torch::nn::ModuleList());
+  const auto conv = [&](int in, int out, int kt, int kf, int sf) {
+    layers_->push_back(torch::nn::Conv2d(
+        torch::nn::Conv2dOptions(in, out, {kt, kf}).stride({1, sf}).padding({kt / 2, kf / 2})));
+  };
+  conv(1, c, 3, 9, 2);
+  conv(c, c, 3, 9, 2);
+  conv(c, c, 3, 9, 2);
+  conv(c, c, 3, 3, 1);
+  conv(c, 1, 3, 3, 1);
 }
 
-SoundDiscriminator::Output SoundDiscriminator::forward(const torch::Tensor& sound) {
-  static constexpr std::array kWindows = {512, 1024, 2048};
-  Output out;
-  for (size_t r = 0; r < 3; ++r) {
-    auto x = torch::log(magnitude(sound, kWindows[r]) + 1e-3).transpose(1, 2).unsqueeze(1);
-    x = (x + 3) / 3;
-    for (size_t i = 0; i < 5; ++i) {
-      x = layers_[r * 5 + i]->as<torch::nn::Conv2d>()->forward(x);
-      if (i == 4) break;
-      x = torch::leaky_relu(x, 0.1);
-      out.features.push_back(x);
-    }
-    out.logits.push_back(x);
+void Discriminator::judge(const torch::Tensor& picture, size_t tower, Judgement& out) {
+  auto x = picture.unsqueeze(1);
+  for (size_t i = 0; i < 5; ++i) {
+    x = layers_[tower * 5 + i]->as<torch::nn::Conv2d>()->forward(x);
+    if (i == 4) break;
+    x = torch::leaky_relu(x, 0.1);
+    out.features.push_back(x);
   }
+  out.logits.push_back(x);
+}
+
+SoundDiscriminator::SoundDiscriminator(int channels) {
+  for (int r = 0; r < 3; ++r) add_tower(channels);
+}
+Judgement SoundDiscriminator::forward(const torch::Tensor& sound) {
+  static constexpr std::array kWindows = {512, 1024, 2048};
+  Judgement out;
+  for (size_t r = 0; r < 3; ++r)
+    judge((torch::log(magnitude(sound, kWindows[r]) + 1e-3).transpose(1, 2) + 3) / 3, r, out);
   return out;
+}
+
+MelDiscriminator::MelDiscriminator(int channels) { add_tower(channels); }
+Judgement MelDiscriminator::forward(const torch::Tensor& mel) {
+  Judgement out;
+  judge((mel + 5) / 3, 0, out);
+  return out;
+}
+
+torch::Tensor fooled_loss(const Judgement& made) {
+  torch::Tensor sum = torch::zeros({});
+  for (const auto& l : made.logits) sum = sum + torch::relu(1 - l).mean();
+  return sum;
+}
+torch::Tensor judge_loss(const Judgement& real, const Judgement& made) {
+  torch::Tensor sum = torch::zeros({});
+  for (size_t i = 0; i < real.logits.size(); ++i)
+    sum = sum + torch::relu(1 - real.logits[i]).mean() + torch::relu(1 + made.logits[i]).mean();
+  return sum;
+}
+torch::Tensor feature_loss(const Judgement& made, const Judgement& real) {
+  torch::Tensor sum = torch::zeros({});
+  for (size_t i = 0; i < real.features.size(); ++i)
+    sum = sum + (made.features[i] - real.features[i].detach()).abs().mean();
+  return sum;
 }
 
 ContentNet::ContentNet(ContentOptions o) : options_(o) {

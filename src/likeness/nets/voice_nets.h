@@ -24,7 +24,8 @@ inline constexpr int kVoicePhones = 41;     ///< voice/phonemes.h: padding, sile
 inline constexpr int kContentClasses = 40;  ///< the same without padding: class = phone - 1
 
 /// A ConvNeXt block (Liu et al. 2022) over time: depthwise convolution, layer norm, two linear
-/// layers with GELU, scaled and added to its input.
+/// layers with GELU, scaled and added to its input. While it trains on a CPU that has bfloat16 dot
+/// products, the two linear layers use them (half the time).
 class TimeBlock : public torch::nn::Module {
  public:
   TimeBlock(int channels, int hidden, int kernel, int lookahead);
@@ -85,19 +86,42 @@ torch::Tensor sound_loss(const torch::Tensor& made, const torch::Tensor& real,
 /// `filters` is VocoderNet::kBins x bands (audio::mel_filters, transposed).
 torch::Tensor log_mel(const torch::Tensor& sound, const torch::Tensor& filters);
 
-/// Three small nets on log magnitude spectrograms of three resolutions (Jang et al. 2021).
-class SoundDiscriminator : public torch::nn::Module {
+/// What a net says that judges whether its input is real.
+struct Judgement {
+  std::vector<torch::Tensor> logits;    ///< maps; above 0: real
+  std::vector<torch::Tensor> features;  ///< of all layers
+};
+class Discriminator : public torch::nn::Module {
  public:
-  explicit SoundDiscriminator(int channels = 24);
-  struct Output {
-    std::vector<torch::Tensor> logits;    ///< one map for each resolution
-    std::vector<torch::Tensor> features;  ///< of all layers
-  };
-  Output forward(const torch::Tensor& sound);
+  virtual Judgement forward(const torch::Tensor& x) = 0;
+
+ protected:
+  /// Five convolutions over pictures of sound (N x frames x bins), for forward() to call.
+  void add_tower(int channels);
+  void judge(const torch::Tensor& picture, size_t tower, Judgement& out);
 
  private:
   torch::nn::ModuleList layers_{nullptr};
 };
+/// Three small nets on log magnitude spectrograms of three resolutions (Jang et al. 2021). Sound is
+/// N x samples.
+class SoundDiscriminator : public Discriminator {
+ public:
+  explicit SoundDiscriminator(int channels = 24);
+  Judgement forward(const torch::Tensor& sound) override;
+};
+/// One on mel bands (N x T x 80): without it a net that learns by L1 gives the mean of what could
+/// be said, which is blurred and sounds dull.
+class MelDiscriminator : public Discriminator {
+ public:
+  explicit MelDiscriminator(int channels = 16);
+  Judgement forward(const torch::Tensor& mel) override;
+};
+/// Hinge losses (Lim and Ye 2017), sums over maps: of the net that is judged, and of the judge.
+torch::Tensor fooled_loss(const Judgement& made);
+torch::Tensor judge_loss(const Judgement& real, const Judgement& made);
+/// Sum over layers of the L1 between features (Larsen et al. 2016).
+torch::Tensor feature_loss(const Judgement& made, const Judgement& real);
 
 struct ContentOptions {
   BlockOptions stack{.channels = 192, .hidden = 512};

@@ -24,7 +24,7 @@
 namespace likeness::voice {
 
 struct CloneOptions {
-  LearnOptions learn{.minutes = 4, .learning_rate = 3e-4, .save_minutes = 1};
+  LearnOptions learn{.minutes = 4, .learning_rate = 3e-4, .adversarial_from = 0, .save_minutes = 1};
 };
 template <typename V>
 void visit(CloneOptions& o, V&& f) {

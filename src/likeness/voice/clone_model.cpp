@@ -98,10 +98,18 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
   if (static_cast<double>(frames) * kFrame_s < 10)
     throw Error(ErrorCode::kBadInput, "there is too little speech to learn a voice from",
                 "enroll at least a minute; five are better");
+  const tensor::SafeTensors weights(base);
+  LearnOptions how = o.learn;
+  const auto& list = weights.tensors();
+  if (std::none_of(list.begin(), list.end(),
+                   [](const auto& t) { return t.name.starts_with(kCriticPrefix); }))
+    how.adversarial_from = 1;
   auto learner =
-      make_converter_learner(std::move(data), content_file, o.learn, progress, cancel, &speaker);
-  tensor::load_module(learner->net(), tensor::SafeTensors(base));
-  const LoopResult done = learn(*learner, folder, o.learn, progress, cancel);
+      make_converter_learner(std::move(data), content_file, how, progress, cancel, &speaker);
+  tensor::load_module(learner->net(), weights);
+  if (torch::nn::Module* critic = learner->critic())
+    tensor::load_module(*critic, weights, kCriticPrefix);
+  const LoopResult done = learn(*learner, folder, how, progress, cancel);
   // Evenly thinned: a quarter of an hour of a voice has more neighbours than are ever needed.
   const size_t keep = std::min(frames, kBankFrames);
   std::vector<float> thin(keep * width);
@@ -109,18 +117,18 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
     std::copy_n(bank.begin() + static_cast<long>(i * frames / keep * width), width,
                 thin.begin() + static_cast<long>(i * width));
   const PitchRange range = range_of(pitch);
-  tensor::NamedTensors list = half_weights(learner->net(), kPrefix);
-  list.emplace_back("bank",
+  tensor::NamedTensors made = half_weights(learner->net(), kPrefix);
+  made.emplace_back("bank",
                     tensor_of(thin, {static_cast<int64_t>(keep), static_cast<int64_t>(width)})
                         .to(torch::kFloat16));
-  list.emplace_back("speaker", tensor_of(speaker, {static_cast<int64_t>(speaker.size())}));
+  made.emplace_back("speaker", tensor_of(speaker, {static_cast<int64_t>(speaker.size())}));
   auto meta = metadata;
   meta[std::string(kPrefix) + "kind"] = kKind;
   meta[std::string(kPrefix) + "shape"] = learner->shape().dump();
   meta["content"] = sha256_file(content_file);
   meta["f0_mean"] = std::to_string(range.mean);
   meta["f0_deviation"] = std::to_string(range.deviation);
-  tensor::save_tensors(out, list, meta);
+  tensor::save_tensors(out, made, meta);
   return {{"steps", done.steps},
           {"minutes", done.minutes},
           {"loss", done.loss},

@@ -11,7 +11,7 @@
 #include "likeness/voice/clone.h"
 #include "likeness/voice/content.h"
 #include "likeness/voice/net_file_model.h"
-#include "likeness/voice/pretrain.h"
+#include "likeness/voice/pretrain_model.h"
 #include "likeness/voice/spoken_pieces.h"
 #include "likeness/voice/vocoder.h"
 #include "likeness/voice/voice.h"
@@ -80,6 +80,43 @@ TEST(VoiceNets, SeeOnlySoFarAhead) {
   const auto moved = (net.forward(x).logits - net.forward(y).logits).abs().amax({0, 2});
   EXPECT_LT(moved.narrow(0, 0, 40 - nets::ContentNet::kLookahead).max().item<float>(), 1e-5);
   EXPECT_GT(moved.narrow(0, 40, 20).min().item<float>(), 1e-4);
+}
+
+TEST(VoiceNets, ABlockThatTrainsGivesAlmostWhatItGivesLater) {
+  torch::manual_seed(2);
+  nets::TimeBlock block(64, 160, 7, 1);
+  const auto x = torch::randn({2, 30, 64});
+  const auto training = block.forward(x);
+  block.eval();
+  const auto later = block.forward(x);
+  EXPECT_GT((later - x).abs().mean().item<float>(), 1e-3);
+  EXPECT_LT((training - later).abs().max().item<float>(), 0.02);
+}
+
+TEST(MelCritic, PullsHalfAsHardAsAMeanDifferenceAndLearnsToTellBoth) {
+  torch::manual_seed(3);
+  MelCritic critic;
+  const auto real = torch::randn({4, 40, kMel}) * 2 - 5;
+  const auto made = torch::full({4, 40, kMel}, -5.0).set_requires_grad(true);
+  const auto pull = critic.pull(made, real);
+  EXPECT_EQ(pull.item<float>(), 0.0f);
+  pull.backward();
+  const double usual = 1 / std::sqrt(static_cast<double>(made.numel()));
+  EXPECT_NEAR(made.grad().norm().item<double>(), 0.5 * usual, 0.01 * usual);
+  for (const auto& p : critic.net().parameters()) EXPECT_FALSE(p.grad().defined());
+  torch::optim::Adam optimiser(critic.net().parameters(), 1e-3);
+  double first = 0, last = 0;
+  for (int i = 0; i < 20; ++i) {
+    critic.pull(made, real);
+    const auto loss = critic.loss();
+    ASSERT_TRUE(loss.defined());
+    EXPECT_FALSE(critic.loss().defined());
+    (i == 0 ? first : last) = loss.item<double>();
+    optimiser.zero_grad();
+    loss.backward();
+    optimiser.step();
+  }
+  EXPECT_LT(last, 0.7 * first);
 }
 
 TEST(Vocoder, GivesARecordingBackFromItsBandsAndPitch) {

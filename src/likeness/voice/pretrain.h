@@ -21,6 +21,7 @@ struct LearnOptions {
   int batch = 8;
   double learning_rate = 5e-4;
   int threads = 1;
+  double adversarial_from = 0.5;
   double save_minutes = 5;
   int seed = 1;
 };
@@ -34,6 +35,12 @@ void visit(LearnOptions& o, V&& f) {
   f("learning_rate", o.learning_rate, I{.help = "highest rate", .min = 1e-7, .max = 1});
   f("threads", o.threads,
     I{.help = "of one process; recurrent nets are fastest with 1", .min = 1, .max = 256});
+  f("adversarial_from", o.adversarial_from,
+    I{.help = "acoustic, converter, vocoder: share of the time after which a second net that tells "
+              "made from real joins; 1 = never",
+      .min = 0,
+      .max = 1,
+      .level = kAdvanced});
   f("save_minutes", o.save_minutes,
     I{.help = "between checkpoints", .unit = "min", .min = 0.01, .max = 1e4, .level = kAdvanced});
   f("seed", o.seed, I{.help = "of everything random", .min = 0, .max = 1e9, .level = kAdvanced});
@@ -42,7 +49,6 @@ void visit(LearnOptions& o, V&& f) {
 struct PretrainOptions {
   LearnOptions learn;
   int held_out = 60;
-  double adversarial_from = 0.5;
 };
 template <typename V>
 void visit(PretrainOptions& o, V&& f) {
@@ -52,11 +58,6 @@ void visit(PretrainOptions& o, V&& f) {
     I{.help = "recordings of each corpus, evenly spread, that are never learned from; at most 6 %",
       .min = 0,
       .max = 100000});
-  f("adversarial_from", o.adversarial_from,
-    I{.help = "vocoder: share of the time after which a discriminator joins; 1 = never",
-      .min = 0,
-      .max = 1,
-      .level = OptionLevel::kAdvanced});
 }
 
 struct PretrainRequest {

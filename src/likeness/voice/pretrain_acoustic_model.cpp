@@ -11,6 +11,8 @@
 namespace likeness::voice {
 namespace {
 
+constexpr size_t kJudgedFrames = 120;
+
 class AcousticLearner : public Learner {
  public:
   AcousticLearner(Corpora data, const ContentEncoder& content, const LearnOptions& o,
@@ -39,9 +41,13 @@ class AcousticLearner : public Learner {
     });
   }
   torch::nn::Module& net() override { return net_; }
+  torch::nn::Module* critic() override {
+    return o_.adversarial_from < 1 ? &critic_.net() : nullptr;
+  }
+  torch::Tensor critic_loss() override { return critic_.loss(); }
   nlohmann::json shape() const override { return options_to_json(net_.options()); }
 
-  torch::Tensor loss(double, Rng rng) override {
+  torch::Tensor loss(double fraction, Rng rng) override {
     // Recordings of about the same length, so that little is padding.
     const auto n = std::min(static_cast<size_t>(o_.batch), train_.size());
     const size_t around = std::min(train_.size(), n * 3);
@@ -63,7 +69,19 @@ class AcousticLearner : public Learner {
         out.voiced_logit, b.voiced,
         torch::nn::functional::BinaryCrossEntropyWithLogitsFuncOptions().weight(b.keep).reduction(
             torch::kSum));
-    return (mel * b.keep).sum() / cells + 0.3 * (prosody * b.phone_keep).sum() / phones +
+    torch::Tensor pull = torch::zeros({});
+    if (o_.adversarial_from < 1 && fraction >= o_.adversarial_from) {
+      // Some rows, and no padding.
+      const auto rows = std::min<int64_t>(b.mel.size(0), 8);
+      size_t shortest = pieces[0]->frame_count;
+      for (const auto* p : pieces) shortest = std::min(shortest, p->frame_count);
+      const size_t judged = std::min(shortest, kJudgedFrames);
+      const auto begin = static_cast<int64_t>(rng.below(shortest - judged + 1));
+      const auto length = static_cast<int64_t>(judged);
+      pull = critic_.pull(out.mel.narrow(0, 0, rows).narrow(1, begin, length),
+                          b.mel.narrow(0, 0, rows).narrow(1, begin, length));
+    }
+    return pull + (mel * b.keep).sum() / cells + 0.3 * (prosody * b.phone_keep).sum() / phones +
            2 * pitch + 0.2 * voicing / cells;
   }
 
@@ -138,6 +156,7 @@ class AcousticLearner : public Learner {
 
   LearnOptions o_;
   nets::AcousticNet net_;
+  MelCritic critic_;
   std::vector<AcousticPiece> train_, held_;
 };
 

@@ -15,6 +15,7 @@ namespace likeness::voice {
 namespace {
 
 constexpr size_t kFrames = 120;
+constexpr int64_t kJudged = 8;  ///< rows of a batch
 
 struct Item {
   Features features;
@@ -58,15 +59,24 @@ class ConverterLearner : public Learner {
                   "a second of speech each at least");
   }
   torch::nn::Module& net() override { return net_; }
+  torch::nn::Module* critic() override {
+    return o_.adversarial_from < 1 ? &critic_.net() : nullptr;
+  }
+  torch::Tensor critic_loss() override { return critic_.loss(); }
   nlohmann::json shape() const override { return options_to_json(net_.options()); }
 
-  torch::Tensor loss(double, Rng rng) override {
+  torch::Tensor loss(double fraction, Rng rng) override {
     const Batch b = draw(rng);
     const auto made = net_.forward(b.content, b.log_f0, b.voiced, b.level, b.speaker);
     // What is quiet is hard to hear, so loud frames count for more; steps from frame to frame too.
     const auto weight = 0.5 + torch::sigmoid(2 * b.level).unsqueeze(2);
     const auto change = (made.diff(1, 1) - b.mel.diff(1, 1)).abs().mean();
-    return ((made - b.mel).abs() * weight).mean() + 0.3 * change;
+    auto loss = ((made - b.mel).abs() * weight).mean() + 0.3 * change;
+    if (o_.adversarial_from < 1 && fraction >= o_.adversarial_from) {
+      const auto some = std::min<int64_t>(made.size(0), kJudged);
+      loss = loss + critic_.pull(made.narrow(0, 0, some), b.mel.narrow(0, 0, some));
+    }
+    return loss;
   }
   nlohmann::json measure() override {
     torch::NoGradGuard no_grad;
@@ -129,6 +139,7 @@ class ConverterLearner : public Learner {
   LearnOptions o_;
   std::unique_ptr<nets::ContentNet> content_;
   nets::ConverterNet net_;
+  MelCritic critic_;
   std::vector<Item> train_, held_;
 };
 

@@ -2,7 +2,9 @@
 #include "likeness/voice/pretrain_model.h"
 
 #include <chrono>
+#include <cmath>
 #include <fstream>
+#include <utility>
 
 #include <ATen/Parallel.h>
 
@@ -43,9 +45,34 @@ tensor::NamedTensors half_weights(const torch::nn::Module& net, const std::strin
   return list;
 }
 
-void save_net(const fs::path& path, const torch::nn::Module& net, const std::string& kind,
-              const nlohmann::json& shape) {
-  tensor::save_tensors(path, half_weights(net), {{"kind", kind}, {"shape", shape.dump()}});
+void save_net(const fs::path& path, Learner& learner, const std::string& kind) {
+  tensor::NamedTensors list = half_weights(learner.net());
+  if (const torch::nn::Module* critic = learner.critic())
+    for (auto& t : half_weights(*critic, kCriticPrefix)) list.push_back(std::move(t));
+  tensor::save_tensors(path, list, {{"kind", kind}, {"shape", learner.shape().dump()}});
+}
+
+torch::Tensor MelCritic::pull(const torch::Tensor& made, const torch::Tensor& real) {
+  made_ = made.detach();
+  real_ = real.detach();
+  const auto leaf = made_.clone().set_requires_grad(true);
+  nets::Judgement wanted;
+  {
+    torch::NoGradGuard no_grad;
+    wanted = net_.forward(real_);
+  }
+  const auto judged = net_.forward(leaf);
+  const auto gradient = torch::autograd::grad(
+      {nets::fooled_loss(judged) + 2 * nets::feature_loss(judged, wanted)}, {leaf})[0];
+  const double usual = 1 / std::sqrt(static_cast<double>(made.numel()));
+  const auto pull = gradient * (0.5 * usual / gradient.norm().clamp_min(1e-12));
+  return ((made - made_) * pull).sum();
+}
+
+torch::Tensor MelCritic::loss() {
+  if (!made_.defined()) return {};
+  const auto made = std::exchange(made_, {}), real = std::exchange(real_, {});
+  return nets::judge_loss(net_.forward(real), net_.forward(made));
 }
 
 void put_state(tensor::Checkpoint& c, const std::string& prefix, const nets::Optimiser& o) {

@@ -11,6 +11,7 @@
 
 #include "likeness/base/rng.h"
 #include "likeness/nets/optimiser.h"
+#include "likeness/nets/voice_nets.h"
 #include "likeness/tensor/checkpoint_model.h"
 #include "likeness/tensor/torch_io_model.h"
 #include "likeness/voice/content.h"
@@ -46,9 +47,10 @@ struct LoopResult {
 LoopResult learn(Learner& learner, const std::filesystem::path& folder, const LearnOptions& options,
                  Progress& progress, const Cancel& cancel);
 
-/// Weights as float16, with the net's shape and `kind` in the metadata.
-void save_net(const std::filesystem::path& path, const torch::nn::Module& net,
-              const std::string& kind, const nlohmann::json& shape);
+inline constexpr const char* kCriticPrefix = "critic/";
+/// Weights as float16, with the net's shape and `kind` in the metadata; those of the net that
+/// judges it too, so that what is fine-tuned later is judged from the first step.
+void save_net(const std::filesystem::path& path, Learner& learner, const std::string& kind);
 int64_t count_parameters(const torch::nn::Module& net);
 /// What all nets of ours are kept as: names and float16 copies.
 tensor::NamedTensors half_weights(const torch::nn::Module& net, const std::string& prefix = "");
@@ -59,6 +61,22 @@ void put_state(tensor::Checkpoint& checkpoint, const std::string& prefix,
                const nets::Optimiser& optimiser);
 void take_state(const tensor::Checkpoint& checkpoint, const std::string& prefix,
                 nets::Optimiser& optimiser, int64_t steps);
+
+/// The judge of nets that make mel bands.
+class MelCritic {
+ public:
+  nets::MelDiscriminator& net() { return net_; }
+  /// A term for the loss of the net that made `made` (N x T x 80). Its value is 0; its gradient
+  /// pulls towards what the judge takes for real and has half the size of that of a mean L1,
+  /// whatever the judge's is, so that neither drowns the other.
+  torch::Tensor pull(const torch::Tensor& made, const torch::Tensor& real);
+  /// The judge's own, on what pull() saw last; undefined when it saw nothing since.
+  torch::Tensor loss();
+
+ private:
+  nets::MelDiscriminator net_;
+  torch::Tensor made_, real_;
+};
 
 /// While it lives libtorch and OpenBLAS have so many threads: with more than one, recurrent nets
 /// are ten times slower. Then they have what they had.
@@ -76,7 +94,7 @@ class LearningThreads {
 struct Corpora {
   std::vector<Piece> train, held_out;
 };
-std::unique_ptr<Learner> make_vocoder_learner(Corpora data, const PretrainOptions& options);
+std::unique_ptr<Learner> make_vocoder_learner(Corpora data, const LearnOptions& options);
 std::unique_ptr<Learner> make_content_learner(Corpora data, const LearnOptions& options,
                                               Progress& progress, const Cancel& cancel);
 

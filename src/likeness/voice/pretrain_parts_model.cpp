@@ -87,9 +87,9 @@ nlohmann::json pretrain(const PretrainRequest& r, const PretrainOptions& o, Prog
   else if (r.part == "content")
     learner = make_content_learner(std::move(data), o.learn, progress, cancel);
   else
-    learner = make_vocoder_learner(std::move(data), o);
+    learner = make_vocoder_learner(std::move(data), o.learn);
   const LoopResult done = learn(*learner, r.work, o.learn, progress, cancel);
-  save_net(r.out, learner->net(), "likeness-voice-" + r.part, learner->shape());
+  save_net(r.out, *learner, "likeness-voice-" + r.part);
   nlohmann::json report = {{"part", r.part},
                            {"steps", done.steps},
                            {"minutes", done.minutes},

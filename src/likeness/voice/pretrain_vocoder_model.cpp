@@ -14,7 +14,7 @@ constexpr int64_t kFrames = 49;  ///< of a stretch
 
 class VocoderLearner : public Learner {
  public:
-  VocoderLearner(Corpora data, const PretrainOptions& o)
+  VocoderLearner(Corpora data, const LearnOptions& o)
       : train_(std::move(data.train)), held_(std::move(data.held_out)), o_(o), net_({}) {
     std::erase_if(train_, [](const Piece& p) { return p.features.frames < kFrames + 1; });
     if (train_.empty())
@@ -36,26 +36,18 @@ class VocoderLearner : public Learner {
       real_ = b.sound;
       made_ = made.detach();
       const auto judged = critic_.forward(made);
-      std::vector<torch::Tensor> wanted;
+      nets::Judgement wanted;
       {
         torch::NoGradGuard no_grad;
-        wanted = critic_.forward(b.sound).features;
+        wanted = critic_.forward(b.sound);
       }
-      torch::Tensor fooled = torch::zeros({}), alike = torch::zeros({});
-      for (const auto& l : judged.logits) fooled = fooled + torch::relu(1 - l).mean();
-      for (size_t i = 0; i < wanted.size(); ++i)
-        alike = alike + (judged.features[i] - wanted[i]).abs().mean();
-      loss = loss + 0.08 * fooled + 0.15 * alike;
+      loss = loss + 0.08 * nets::fooled_loss(judged) + 0.15 * nets::feature_loss(judged, wanted);
     }
     return loss;
   }
   torch::Tensor critic_loss() override {
     if (!real_.defined()) return {};
-    torch::Tensor sum = torch::zeros({});
-    const auto real = critic_.forward(real_), fake = critic_.forward(made_);
-    for (size_t i = 0; i < real.logits.size(); ++i)
-      sum = sum + torch::relu(1 - real.logits[i]).mean() + torch::relu(1 + fake.logits[i]).mean();
-    return sum;
+    return nets::judge_loss(critic_.forward(real_), critic_.forward(made_));
   }
   nlohmann::json measure() override {
     torch::NoGradGuard no_grad;
@@ -107,8 +99,8 @@ class VocoderLearner : public Learner {
       b.sound.data_ptr<float>()[at + static_cast<int64_t>(i)] = gain * p.sound[first + i];
   }
   Batch draw(Rng& rng) {
-    Batch b = empty(o_.learn.batch, kFrames);
-    for (int64_t row = 0; row < o_.learn.batch; ++row) {
+    Batch b = empty(o_.batch, kFrames);
+    for (int64_t row = 0; row < o_.batch; ++row) {
       const size_t frame = rng.below(ends_.back());  // so that long recordings count for more
       const auto it = std::upper_bound(ends_.begin(), ends_.end(), frame);
       const Piece& p = train_[static_cast<size_t>(it - ends_.begin())];
@@ -120,7 +112,7 @@ class VocoderLearner : public Learner {
 
   std::vector<Piece> train_, held_;
   std::vector<size_t> ends_;
-  PretrainOptions o_;
+  LearnOptions o_;
   nets::VocoderNet net_;
   nets::SoundDiscriminator critic_;
   torch::Tensor filters_ =
@@ -130,7 +122,7 @@ class VocoderLearner : public Learner {
 
 }  // namespace
 
-std::unique_ptr<Learner> make_vocoder_learner(Corpora data, const PretrainOptions& options) {
+std::unique_ptr<Learner> make_vocoder_learner(Corpora data, const LearnOptions& options) {
   return std::make_unique<VocoderLearner>(std::move(data), options);
 }
 

@@ -8,6 +8,7 @@
 #include "likeness/audio/pitch.h"
 #include "likeness/base/error.h"
 #include "likeness/voice/flite_voice.h"
+#include "likeness/voice/own_voice.h"
 #include "likeness/voice/piper.h"
 
 #ifndef LIKENESS_SOURCE_FOLDER
@@ -142,6 +143,9 @@ std::vector<VoiceInfo> list_voices(const std::vector<fs::path>& extra) {
       if (!model.empty() && !known) out.push_back(piper_info(model, name));
     }
   }
+#ifdef LIKENESS_HAS_TORCH
+  if (auto own = own_voice()) out.push_back(std::move(*own));
+#endif
   for (VoiceInfo& v : flite_voices()) out.push_back(std::move(v));
   return out;
 }
@@ -149,7 +153,12 @@ std::vector<VoiceInfo> list_voices(const std::vector<fs::path>& extra) {
 std::unique_ptr<Voice> open_voice(const std::string& name, const std::vector<fs::path>& extra) {
   std::string known;
   for (const VoiceInfo& v : list_voices(extra)) {
-    if (v.name == name) return v.engine == "flite" ? open_flite(name) : open_piper(v.path, name);
+    if (v.name == name) {
+#ifdef LIKENESS_HAS_TORCH
+      if (v.engine == "likeness") return open_own_voice();
+#endif
+      return v.engine == "flite" ? open_flite(name) : open_piper(v.path, name);
+    }
     known += (known.empty() ? "" : ", ") + v.name;
   }
   throw Error(ErrorCode::kNotFound, "there is no voice '" + name + "'", "known: " + known);

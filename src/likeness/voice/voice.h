@@ -20,7 +20,7 @@ namespace likeness::voice {
 
 struct VoiceInfo {
   std::string name;      ///< "slt", "joe"
-  std::string engine;    ///< flite, piper
+  std::string engine;    ///< likeness (our own), piper, flite
   std::string language;  ///< "en-us"
   int rate_hz = 16000;   ///< its own
   std::string licence, origin, title;
@@ -69,7 +69,7 @@ class Voice {
 /// Where voices lie: `extra` (a project's voices/), $LIKENESS_VOICES or .cache/voices of the source
 /// tree, and /usr/share/likeness/voices. Each voice is a folder NAME.
 std::vector<std::filesystem::path> voice_folders(const std::vector<std::filesystem::path>& extra);
-/// flite's and all Piper voices that are found; a broken one is listed with its problem.
+/// All Piper voices that are found, our own, flite's; a broken one is listed with its problem.
 std::vector<VoiceInfo> list_voices(const std::vector<std::filesystem::path>& extra = {});
 /// Throws kNotFound (and lists the known ones), kMissing, kRefused (no licence card), kDamaged.
 std::unique_ptr<Voice> open_voice(const std::string& name,
