@@ -49,7 +49,8 @@ struct SealRing {
       label = s->label_;
     }
     std::vector<SealKey> out;
-    for (auto& [id, key] : keys) out.push_back(key);
+    out.reserve(keys.size());
+    for (auto& [id, key] : keys) out.push_back(std::move(key));
     return {out, label};
   }
   void add_path(std::vector<fs::path>& list, const fs::path& path) {
@@ -337,9 +338,10 @@ Writer::Writer(std::vector<SealKey> keys, const std::string& label)
   put_u32(h, static_cast<uint32_t>(keys.size()));
   put_u32(h, static_cast<uint32_t>(label.size()));
   std::vector<std::shared_ptr<const SecretKey>> secrets;
-  for (const auto& k : keys) {
+  secrets.reserve(keys.size());
+  for (auto& k : keys) {
     h += bytes_of_id(k.id);
-    secrets.push_back(k.secret);
+    secrets.push_back(std::move(k.secret));
   }
   h += label;
   state_->key = file_key(h, secrets);

@@ -28,10 +28,10 @@ std::string base64(std::span<const uint8_t> bytes) {
 
 std::optional<std::vector<uint8_t>> base64_decode(std::string_view text) {
   static const auto table = [] {
-    std::array<int8_t, 256> t;
+    std::array<int, 256> t;
     t.fill(-1);
     for (size_t i = 0; i < kDigits.size(); ++i)
-      t[static_cast<uint8_t>(kDigits[i])] = static_cast<int8_t>(i);
+      t[static_cast<uint8_t>(kDigits[i])] = static_cast<int>(i);
     return t;
   }();
   if (text.size() % 4) return std::nullopt;

@@ -287,6 +287,7 @@ std::vector<OnnxTensor> OnnxModel::run(const std::map<std::string, OnnxTensor>& 
     in.push_back(values[i].get());
     in_names.push_back(want.name.c_str());
   }
+  out_names.reserve(impl_->outputs.size());
   for (const OnnxInfo& o : impl_->outputs) out_names.push_back(o.name.c_str());
   std::vector<ort::Value*> out(out_names.size(), nullptr);
   rt.check(impl_->name + " does not run", ErrorCode::kDamaged, ort::kRun, impl_->session.get(),

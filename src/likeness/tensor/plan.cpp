@@ -58,8 +58,8 @@ class Planner {
     return p.alive && conv && p.node.activation == Activation::kNone ? &p : nullptr;
   }
   void merge(Step& producer, size_t into, int out) {
-    Step merged = std::move(producer);
     producer.alive = false;
+    Step merged = std::move(producer);
     merged.alive = true;
     merged.out = out;
     plan_.steps[into] = std::move(merged);

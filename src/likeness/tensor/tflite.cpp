@@ -102,7 +102,7 @@ GraphTensor read_tensor(const ByteReader& bytes, const Table& table,
     if (d < 1 || elements > kMaxElements / d) bytes.fail("a tensor has an impossible shape");
     elements *= d;
   }
-  type = table.value<int8_t>(1, 0);
+  type = table.value<uint8_t>(1, 0);  // a byte with a sign; below 0 is unknown as well
   const uint32_t buffer = table.value<uint32_t>(2, 0);
   if (buffer >= buffers.size()) bytes.fail("a tensor names a buffer that is not there");
   const auto data = buffers[buffer].raw(0);

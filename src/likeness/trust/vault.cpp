@@ -89,7 +89,7 @@ std::vector<uint8_t> unwrap(const nlohmann::json& j, const std::string& id) {
 }  // namespace
 
 std::string vault_make_key(const std::string& project, const std::string& subject) {
-  const std::string id = hex(random_bytes(16));
+  std::string id = hex(random_bytes(16));
   auto key = random_bytes(32);
   nlohmann::json j = wrap(key, passphrase());
   OPENSSL_cleanse(key.data(), key.size());
