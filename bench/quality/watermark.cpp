@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the watermark survives, and how often it is seen where there is none.
 //
-//   watermark [--shared ../shared] [--clips 12] [--seconds 8] [--windows 2000] [--out FILE.json]
-//             [--only video|audio|still|unmarked] [--attack TEXT]
+//   watermark [--shared ../shared] [--clips 10] [--seconds 8] [--windows 100000] [--searches 100]
+//             [--only video|audio|still|unmarked-video|unmarked-audio|keep] [--attack TEXT]
+//             [--lines FILE] [--out FILE.json] [--keep FOLDER]
 //
 // Video: clips of the shared data are marked, written losslessly, changed by the ffmpeg program and
-// read without any hint; a row of the table is one change. Audio the same with speech. `unmarked`
-// reads messages from evidence of unmarked clips at random places of the grid: each is an
-// independent draw of the chips' signs. Table to stdout as Markdown; JSON with --out.
+// read without any hint; a row of the table is one change. Audio the same with speech.
+// `unmarked-*` (watermark_unmarked.cpp) counts what the reader accepts where nothing was marked.
+// Table to stdout as Markdown. --lines: one line of JSON per result, written at once; what the file
+// holds already is not measured again, so a run that was stopped goes on where it was. --out: the
+// whole table as JSON. --keep: every clip and sound, plain and marked, for other programs to
+// compare (VMAF, PESQ).
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -23,12 +27,14 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "watermark_clips.h"
+#include "watermark_results.h"
+#include "watermark_unmarked.h"
+
 #include "likeness/base/error.h"
 #include "likeness/base/rng.h"
 #include "likeness/media/video.h"
 #include "likeness/trust/watermark_audio.h"
-#include "likeness/trust/watermark_search.h"
-#include "likeness/trust/watermark_slots.h"
 #include "likeness/trust/watermark_still.h"
 #include "likeness/trust/watermark_test_util.h"
 #include "likeness/trust/watermark_video.h"
@@ -37,15 +43,16 @@ namespace {
 
 using namespace likeness;
 using namespace likeness::trust;
+using namespace likeness::bench;
 namespace fs = std::filesystem;
 
 constexpr uint64_t kId = 0x5eed1d0f0a11feedull;
 
 struct Options {
-  fs::path shared = "../shared", out;
-  int clips = 12;
+  fs::path shared = "../shared", out, lines, keep;
+  int clips = 10;
   double seconds = 8;
-  int windows = 2000;
+  int windows = 100000, searches = 100;
   std::string only, attack;
 };
 
@@ -53,11 +60,18 @@ struct Row {
   std::string name, goal;
   int found = 0, count = 0;
   double score = 0, worst = 1e9;
-  void add(bool ok, double z) {
-    found += ok;
-    ++count;
-    score += z;
-    worst = std::min(worst, z);
+  /// What `results` hold of a change.
+  Row(const Results& results, const std::string& part, const std::string& change,
+      const std::string& wanted)
+      : name(change), goal(wanted) {
+    for (const auto& j : results.all()) {
+      if (j.value("part", "") != part || j.value("change", "") != change) continue;
+      const double z = j.at("score");
+      found += j.at("found").get<bool>();
+      ++count;
+      score += z;
+      worst = std::min(worst, z);
+    }
   }
 };
 
@@ -67,47 +81,12 @@ double cpu_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-bool run_ffmpeg(const std::string& arguments) {
-  return std::system(("ffmpeg -nostdin -v error -y " + arguments + " </dev/null").c_str()) == 0;
-}
-
-struct Clip {
-  std::string name, source;  ///< source: ffmpeg's input arguments and filters
-};
-
-std::vector<Clip> video_clips(const Options& o) {
-  const std::string s = fs::absolute(o.shared).string();
-  const auto at = [&](double from, const std::string& file, const std::string& more = "") {
-    return "-ss " + std::to_string(from) + " -i " + s + "/" + file + " " + more;
-  };
-  const std::string hd =
-      "-vf scale=1280:720:flags=lanczos:force_original_aspect_ratio=increase,"
-      "crop=1280:720";
-  return {
-      {"ava-take 384", at(0, "performers/ava-to-ben-take.mp4")},
-      {"franck 360x288 at 20 s", at(20, "data/talking-face/franck.mp4")},
-      {"hard cases 640x360", at(2, "data/derived/hard_cases_dev.mp4")},
-      {"ben-train 384", at(5, "performers/ben-train.mp4")},
-      {"franck to 720p, grain",
-       at(60, "data/talking-face/franck.mp4", hd + ",noise=alls=4:allf=t")},
-      {"grid-s1 360x288", "-i 'concat:" + s + "/data/grid-s1/bbaf2n.mpg|" + s +
-                              "/data/grid-s1/bgin3a.mpg|" + s + "/data/grid-s1/lrwz5a.mpg'"},
-      {"cleo-train 384", at(10, "performers/cleo-train.mp4")},
-      {"hard cases 640x360, later", at(10.5, "data/derived/hard_cases_dev.mp4")},
-      {"cleo-train to 720p", at(2, "performers/cleo-train.mp4", hd)},
-      {"franck 360x288 at 150 s", at(150, "data/talking-face/franck.mp4")},
-      {"ava-train 384", at(12, "performers/ava-train.mp4")},
-      {"pan over a painting 720p", "-loop 1 -framerate 25 -i " + s +
-                                       "/data/public-domain/painting_girl_pearl_earring.jpg -vf "
-                                       "scale=1400:-2,crop=1280:720:0:'40*t',noise=alls=3:allf=t"}};
-}
-
 struct Attack {
   std::string name, arguments, goal;
 };
 
 std::vector<Attack> video_attacks() {
-  std::vector<Attack> a;
+  std::vector<Attack> a = {{"none", "", "99 %"}};
   for (int crf : {18, 23, 28, 32, 36, 40})
     a.push_back({"H.264 CRF " + std::to_string(crf),
                  "-pix_fmt yuv420p -c:v libx264 -crf " + std::to_string(crf),
@@ -176,15 +155,16 @@ Marked mark_video(const fs::path& plain, const fs::path& out) {
           1e3 * cpu / frames / (info.width * info.height / 1e6)};
 }
 
-void bench_video(const Options& o, const fs::path& folder, std::vector<Row>& rows,
-                 nlohmann::json& json) {
-  const auto attacks = video_attacks();
-  std::vector<Row> mine;
-  mine.push_back({"none", "99 %"});
-  for (const Attack& a : attacks) mine.push_back({a.name, a.goal});
-  auto clips = video_clips(o);
+void bench_video(const Options& o, const fs::path& folder, Results& results) {
+  const std::vector<Attack> attacks = video_attacks();
+  auto clips = video_clips(o.shared);
   clips.resize(std::min(clips.size(), static_cast<size_t>(o.clips)));
   for (const Clip& clip : clips) {
+    std::vector<Attack> missing;
+    for (const Attack& a : attacks)
+      if (a.name.find(o.attack) != std::string::npos && !results.has("video", clip.name, a.name))
+        missing.push_back(a);
+    if (missing.empty()) continue;
     const fs::path plain = folder / "plain.mkv", marked = folder / "marked.mkv",
                    changed = folder / "changed.mkv";
     if (!run_ffmpeg(clip.source + " -t " + std::to_string(o.seconds) +
@@ -193,34 +173,24 @@ void bench_video(const Options& o, const fs::path& folder, std::vector<Row>& row
       continue;
     }
     const Marked m = mark_video(plain, marked);
-    std::cerr << clip.name << ": PSNR " << m.psnr_db << " dB\n";
-    json["clips"].push_back(
-        {{"name", clip.name}, {"psnr_db", m.psnr_db}, {"ms_per_megapixel", m.ms_per_megapixel}});
-    const auto measure = [&](const fs::path& file, Row& row) {
-      const auto r = read_video_watermark(file);
-      const bool ok = r.found && r.id == kId;
-      row.add(ok, r.score);
-      std::cerr << "  " << row.name << ": "
-                << (ok          ? "found"
-                    : r.present ? "PRESENT"
-                                : "LOST")
-                << " " << r.score << "\n";
-      json["video"].push_back({{"clip", clip.name},
-                               {"attack", row.name},
-                               {"found", ok},
-                               {"present", r.present},
-                               {"wrong_id", r.found && r.id != kId},
-                               {"score", r.score},
-                               {"pilot_score", r.pilot_score}});
-    };
-    if (o.attack.empty()) measure(marked, mine[0]);
-    for (size_t i = 0; i < attacks.size(); ++i) {
-      if (attacks[i].name.find(o.attack) == std::string::npos) continue;
-      if (run_ffmpeg("-i " + marked.string() + " " + attacks[i].arguments + " " + changed.string()))
-        measure(changed, mine[i + 1]);
+    if (!results.has("clip", clip.name, ""))
+      results.add("clip", clip.name, "",
+                  {{"psnr_db", m.psnr_db}, {"ms_per_megapixel", m.ms_per_megapixel}});
+    for (const Attack& a : missing) {
+      if (!a.arguments.empty() &&
+          !run_ffmpeg("-i " + marked.string() + " " + a.arguments + " " + changed.string()))
+        continue;
+      const double start = cpu_seconds();
+      const auto r = read_video_watermark(a.arguments.empty() ? marked : changed);
+      results.add("video", clip.name, a.name,
+                  {{"found", r.found && r.id == kId},
+                   {"present", r.present},
+                   {"wrong_id", r.found && r.id != kId},
+                   {"score", r.score},
+                   {"pilot_score", r.pilot_score},
+                   {"read_s", cpu_seconds() - start}});
     }
   }
-  rows.insert(rows.end(), mine.begin(), mine.end());
 }
 
 AudioClip read_sound(const std::string& arguments, int rate_hz) {
@@ -261,66 +231,76 @@ std::vector<fs::path> speech(const Options& o) {
   return out;
 }
 
-void bench_audio(const Options& o, const fs::path& folder, std::vector<Row>& rows,
-                 nlohmann::json& json) {
-  struct Change {
-    std::string name, encode, file, goal;
-  };
-  const std::vector<Change> changes = {
-      {"sound: none", "-c:a pcm_f32le", "a.wav", "99 %"},
-      {"sound: MP3 64 kbit/s", "-c:a libmp3lame -b:a 64k", "a.mp3", "99 %"},
-      {"sound: AAC 64 kbit/s", "-c:a aac -b:a 64k", "a.m4a", "99 %"},
-      {"sound: Opus 32 kbit/s", "-c:a libopus -b:a 32k", "a.ogg", "99 %"},
-      {"sound: Opus 16 kbit/s", "-c:a libopus -b:a 16k", "a.ogg", ""},
-      {"sound: 16 kHz, 16 bit", "-ar 16000 -c:a pcm_s16le", "a.wav", "99 %"},
-      {"sound: first 1.3 s cut off", "-ss 1.3 -c:a pcm_s16le", "a.wav", "99 %"},
-      {"sound: 4 s only, AAC 64 kbit/s", "-ss 2 -t 4 -c:a aac -b:a 64k", "a.m4a", "90 %"},
-      {"sound: 1 % faster", "-af asetrate=24240,aresample=24000 -c:a pcm_s16le", "a.wav", ""}};
-  std::vector<Row> mine;
-  for (const Change& c : changes) mine.push_back({c.name, c.goal});
-  mine.push_back({"sound: white noise at 20 dB", "99 %"});
+struct Change {
+  std::string name, encode, file, goal;
+};
+
+std::vector<Change> sound_changes() {
+  return {{"sound: none", "-c:a pcm_f32le", "a.wav", "99 %"},
+          {"sound: MP3 64 kbit/s", "-c:a libmp3lame -b:a 64k", "a.mp3", "99 %"},
+          {"sound: AAC 64 kbit/s", "-c:a aac -b:a 64k", "a.m4a", "99 %"},
+          {"sound: Opus 32 kbit/s", "-c:a libopus -b:a 32k", "a.ogg", "99 %"},
+          {"sound: Opus 16 kbit/s", "-c:a libopus -b:a 16k", "a.ogg", ""},
+          {"sound: 16 kHz, 16 bit", "-ar 16000 -c:a pcm_s16le", "a.wav", "99 %"},
+          {"sound: first 1.3 s cut off", "-ss 1.3 -c:a pcm_s16le", "a.wav", "99 %"},
+          {"sound: 4 s only, AAC 64 kbit/s", "-ss 2 -t 4 -c:a aac -b:a 64k", "a.m4a", "90 %"},
+          {"sound: 1 % faster", "-af asetrate=24240,aresample=24000 -c:a pcm_s16le", "a.wav", ""},
+          {"sound: white noise at 20 dB", "", "", "99 %"}};
+}
+
+void add_noise(AudioClip& clip) {
+  Rng rng(6);
+  double power = 0;
+  for (float v : clip.samples) power += static_cast<double>(v) * v;
+  const double sigma = std::sqrt(power / static_cast<double>(clip.samples.size()) / 100);
+  for (float& v : clip.samples) v += static_cast<float>(sigma) * rng.normal();
+}
+
+void bench_audio(const Options& o, const fs::path& folder, Results& results) {
   constexpr int kRate = 24000;
   for (const fs::path& file : speech(o)) {
+    const std::string name = file.filename().string();
+    std::vector<Change> missing;
+    for (const Change& c : sound_changes())
+      if (!results.has("audio", name, c.name)) missing.push_back(c);
+    if (missing.empty()) continue;
     const AudioClip plain =
         read_sound("-i '" + file.string() + "' -t " + std::to_string(o.seconds), kRate);
     AudioClip marked = plain;
     embed_audio_watermark(marked, kId);
-    json["sounds"].push_back(
-        {{"name", file.filename().string()}, {"snr_db", snr_db(plain, marked)}});
+    if (!results.has("sound", name, ""))
+      results.add("sound", name, "", {{"snr_db", snr_db(plain, marked)}});
     write_sound(marked, folder / "marked.f32");
-    const auto measure = [&](const AudioClip& clip, Row& row) {
-      const auto r = read_audio_watermark(clip);
-      const bool ok = r.found && r.id == kId;
-      row.add(ok, r.score);
-      json["audio"].push_back({{"clip", file.filename().string()},
-                               {"attack", row.name},
-                               {"found", ok},
-                               {"score", r.score}});
-    };
     const std::string raw = "-f f32le -ar " + std::to_string(kRate) + " -ac 1 -i " +
                             (folder / "marked.f32").string() + " ";
-    for (size_t i = 0; i < changes.size(); ++i) {
-      const std::string coded = (folder / changes[i].file).string();
-      if (run_ffmpeg(raw + changes[i].encode + " " + coded))
-        measure(read_sound("-i " + coded, kRate), mine[i]);
+    for (const Change& c : missing) {
+      AudioClip changed = marked;
+      const std::string coded = (folder / c.file).string();
+      if (c.file.empty())
+        add_noise(changed);
+      else if (run_ffmpeg(raw + c.encode + " " + coded))
+        changed = read_sound("-i " + coded, kRate);
+      else
+        continue;
+      const auto r = read_audio_watermark(changed);
+      results.add("audio", name, c.name,
+                  {{"found", r.found && r.id == kId},
+                   {"wrong_id", r.found && r.id != kId},
+                   {"score", r.score}});
     }
-    Rng rng(6);
-    double power = 0;
-    for (float v : marked.samples) power += static_cast<double>(v) * v;
-    const double sigma = std::sqrt(power / static_cast<double>(marked.samples.size()) / 100);
-    for (float& v : marked.samples) v += static_cast<float>(sigma) * rng.normal();
-    measure(marked, mine.back());
-    std::cerr << file.filename().string() << "\n";
   }
-  rows.insert(rows.end(), mine.begin(), mine.end());
 }
 
-void bench_still(const Options& o, std::vector<Row>& rows, nlohmann::json& json) {
-  std::vector<Row> mine = {{"still: none", ""}};
-  const std::vector<int> qualities = {90, 75, 50, 30};
-  for (int q : qualities) mine.push_back({"still: JPEG quality " + std::to_string(q), ""});
+constexpr int kStillQualities[] = {0, 90, 75, 50, 30};  ///< 0: not encoded
+std::string still_name(int quality) {
+  return quality ? "still: JPEG quality " + std::to_string(quality) : "still: none";
+}
+
+void bench_still(const Options& o, Results& results) {
   for (const char* folder : {"data/public-domain", "data/generated", "data/azure-face"})
     for (const fs::path& file : media::list_media(o.shared / folder)) {
+      const std::string name = file.filename().string();
+      if (results.has("still", name, still_name(kStillQualities[4]))) continue;
       const Image8 plain = media::read_image(file);
       if (!still_watermark_fits(plain.width, plain.height)) continue;
       Image8 marked = plain;
@@ -328,73 +308,60 @@ void bench_still(const Options& o, std::vector<Row>& rows, nlohmann::json& json)
       double error = 0;
       for (size_t i = 0; i < plain.data.size(); ++i)
         error += std::pow(static_cast<double>(marked.data[i]) - plain.data[i], 2);
-      json["stills"].push_back(
-          {{"name", file.filename().string()},
-           {"psnr_db", 10 * std::log10(65025 * static_cast<double>(plain.data.size()) / error)}});
-      const auto measure = [&](const Image8& image, Row& row) {
+      if (!results.has("picture", name, ""))
+        results.add(
+            "picture", name, "",
+            {{"psnr_db", 10 * std::log10(65025 * static_cast<double>(plain.data.size()) / error)}});
+      for (int q : kStillQualities) {
+        if (results.has("still", name, still_name(q))) continue;
+        Image8 image = marked;
+        if (q) {
+          const std::string jpeg = media::encode_jpeg(marked, q);
+          image = media::decode_image(jpeg.data(), jpeg.size());
+        }
         const auto r =
             read_still_watermark(image, WatermarkKey::product(), WatermarkSearch::kQuick);
-        row.add(r.found && r.id == still_id(kId), r.score);
-      };
-      measure(marked, mine[0]);
-      for (size_t i = 0; i < qualities.size(); ++i) {
-        const std::string jpeg = media::encode_jpeg(marked, qualities[i]);
-        measure(media::decode_image(jpeg.data(), jpeg.size()), mine[i + 1]);
+        results.add("still", name, still_name(q),
+                    {{"found", r.found && r.id == still_id(kId)}, {"score", r.score}});
       }
     }
-  rows.insert(rows.end(), mine.begin(), mine.end());
 }
 
-/// Messages read where there are none. The highest score and how many would have been accepted.
-void bench_unmarked(const Options& o, const fs::path& folder, nlohmann::json& json) {
-  auto clips = video_clips(o);
+/// NAME.plain.mkv and NAME.marked.mkv, the same in WAV.
+void keep_files(const Options& o, const fs::path& folder) {
+  fs::create_directories(o.keep);
+  int n = 0;
+  auto clips = video_clips(o.shared);
   clips.resize(std::min(clips.size(), static_cast<size_t>(o.clips)));
-  const ChipPlan plan = ChipPlan::video(WatermarkKey::product());
-  std::vector<SlotEvidence> spans;
   for (const Clip& clip : clips) {
-    const fs::path plain = folder / "plain.mkv";
-    if (!run_ffmpeg(clip.source + " -t 8 -an -pix_fmt yuv420p -c:v ffv1 " + plain.string()))
-      continue;
-    media::VideoReader reader(plain);
-    std::vector<ReducedFrame> frames;
-    while (auto f = reader.next())
-      frames.push_back({f->time.value(), reduced_luma(*f, kVideoChips, kSamplesPerChip)});
-    spans.push_back(slot_evidence(frames, 0));
-    spans.back().width = reader.info().width;
-    spans.back().height = reader.info().height;
+    const std::string stem = (o.keep / ("clip-" + std::to_string(++n))).string();
+    if (run_ffmpeg(clip.source + " -t " + std::to_string(o.seconds) +
+                   " -an -pix_fmt yuv420p -c:v ffv1 " + stem + ".plain.mkv"))
+      mark_video(stem + ".plain.mkv", stem + ".marked.mkv");
   }
-  Rng rng(2026);
-  int accepted = 0, valid = 0, done = 0;
-  double highest = 0;
-  for (; done < o.windows && !spans.empty(); ++done) {
-    const SlotEvidence& span = spans[rng.below(spans.size())];
-    GridPose pose;
-    pose.scale = rng.uniform(0.7f, 1.6f);
-    pose.rotation_rad = rng.uniform(-0.05f, 0.05f);
-    pose.mirrored = rng.below(2) == 1;
-    pose.offset_x_px = rng.uniform(-1.0f, 1.0f) * static_cast<float>(span.width);
-    pose.offset_y_px = rng.uniform(-1.0f, 1.0f) * static_cast<float>(span.height);
-    const ChipSamples where =
-        chips_of_pose(plan, pose, kVideoChips, span.width, span.height, span.evidence[0].size());
-    ChipSums sums(plan);
-    const auto phase = static_cast<int64_t>(rng.below(64));
-    const size_t length = 8 + rng.below(span.slot.size() - 8),
-                 from = rng.below(span.slot.size() - length + 1);
-    for (size_t k = from; k < from + length; ++k)
-      sums.add(span.evidence[k], where, span.slot[k] + phase);
-    const auto r = sums.read();
-    valid += r.valid;
-    accepted += r.valid && confidence_of_score(r.score, 64, kLogPosesQuick) >= kAcceptConfidence;
-    highest = std::max(highest, r.score);
+  constexpr int kRate = 16000;
+  n = 0;
+  for (const fs::path& file : speech(o)) {
+    AudioClip sound =
+        read_sound("-i '" + file.string() + "' -t " + std::to_string(o.seconds), kRate);
+    const std::string stem = (o.keep / ("speech-" + std::to_string(++n))).string();
+    const auto write = [&](const std::string& name) {
+      write_sound(sound, folder / "a.f32");
+      run_ffmpeg("-f f32le -ar " + std::to_string(kRate) + " -ac 1 -i " +
+                 (folder / "a.f32").string() + " -c:a pcm_s16le " + name);
+    };
+    write(stem + ".plain.wav");
+    embed_audio_watermark(sound, kId);
+    write(stem + ".marked.wav");
   }
-  json["unmarked"] = {{"windows", done},
-                      {"messages_decoded", 4 * done},
-                      {"crc_right_by_chance", valid},
-                      {"accepted", accepted},
-                      {"highest_score", highest}};
-  std::cout << "\nunmarked: " << done << " windows (" << 4 * done << " messages), " << valid
-            << " with a CRC right by chance, " << accepted << " accepted, highest score " << highest
-            << "\n";
+}
+
+std::vector<Row> rows_of(const Results& results) {
+  std::vector<Row> rows;
+  for (const Attack& a : video_attacks()) rows.emplace_back(results, "video", a.name, a.goal);
+  for (const Change& c : sound_changes()) rows.emplace_back(results, "audio", c.name, c.goal);
+  for (int q : kStillQualities) rows.emplace_back(results, "still", still_name(q), "");
+  return rows;
 }
 
 void print(const std::vector<Row>& rows) {
@@ -408,17 +375,21 @@ void print(const std::vector<Row>& rows) {
 int run(const Options& o) {
   std::string name = (fs::temp_directory_path() / "likeness-bench-XXXXXX").string();
   const fs::path folder = mkdtemp(name.data());
-  nlohmann::json json;
-  std::vector<Row> rows;
+  Results results(o.lines);
   const auto wanted = [&](const char* part) { return o.only.empty() || o.only == part; };
-  if (wanted("video")) bench_video(o, folder, rows, json);
-  if (wanted("audio")) bench_audio(o, folder, rows, json);
-  if (wanted("still")) bench_still(o, rows, json);
+  if (wanted("video")) bench_video(o, folder, results);
+  if (wanted("audio")) bench_audio(o, folder, results);
+  if (wanted("still")) bench_still(o, results);
+  if (o.only == "keep") keep_files(o, folder);
+  const UnmarkedOptions unmarked = {o.shared, folder, o.windows, o.searches};
+  if (wanted("unmarked-video")) bench_unmarked_video(unmarked, results);
+  if (wanted("unmarked-audio")) bench_unmarked_audio(unmarked, results);
+  const std::vector<Row> rows = rows_of(results);
   print(rows);
-  for (const char* key : {"clips", "sounds", "stills"})
-    if (json.contains(key))
-      for (const auto& c : json[key]) std::cout << c.dump() << "\n";
-  if (wanted("unmarked")) bench_unmarked(o, folder, json);
+  for (const auto& j : results.all())
+    if (!j.contains("score")) std::cout << j.dump() << "\n";
+  nlohmann::json json;
+  json["results"] = results.all();
   for (const Row& r : rows)
     if (r.count)
       json["rows"].push_back({{"change", r.name},
@@ -441,6 +412,9 @@ int main(int argc, char** argv) {
       {"--out", [&](const std::string& v) { o.out = v; }},
       {"--clips", [&](const std::string& v) { o.clips = std::stoi(v); }},
       {"--seconds", [&](const std::string& v) { o.seconds = std::stod(v); }},
+      {"--lines", [&](const std::string& v) { o.lines = v; }},
+      {"--keep", [&](const std::string& v) { o.keep = v; }},
+      {"--searches", [&](const std::string& v) { o.searches = std::stoi(v); }},
       {"--windows", [&](const std::string& v) { o.windows = std::stoi(v); }},
       {"--only", [&](const std::string& v) { o.only = v; }},
       {"--attack", [&](const std::string& v) { o.attack = v; }}};

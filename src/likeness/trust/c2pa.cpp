@@ -266,6 +266,12 @@ std::string sign(const Order& order, const fs::path& in, const fs::path& out,
   const uint8_t* manifest = nullptr;
   const int64_t size = c2pa_builder_sign(builder.get(), order.mime.c_str(), source.get(),
                                          signed_copy.get(), with.get(), &manifest);
+  if (size < 0 && !signer.time_authority().empty() && !source.error_number() &&
+      !signed_copy.error_number())
+    throw Error(ErrorCode::kIo,
+                "no time stamp for " + in.filename().string() + ": " + take(c2pa_error()),
+                "check that the service answers, or unset LIKENESS_TIME_AUTHORITY (time_authority "
+                "in signing/config.toml) to sign without one; the file was not delivered");
   if (size < 0) sign_failed(in, &source, &signed_copy);
   const Owned<const uint8_t> bytes(manifest);
   return {reinterpret_cast<const char*>(manifest), static_cast<size_t>(size)};

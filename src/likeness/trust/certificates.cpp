@@ -24,6 +24,7 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/trust/openssl_ptr.h"
+#include "likeness/trust/token_key.h"
 
 namespace likeness::trust {
 namespace fs = std::filesystem;
@@ -117,9 +118,13 @@ Key key_of_uri(const std::string& uri, const std::string& passphrase) {
     if (!info && OSSL_STORE_error(store.get())) break;
   }
   ERR_clear_error();
+  if (uri.rfind("pkcs11:", 0) == 0)
+    if (Key key(key_of_token(uri, passphrase)); key) return key;
   // The URI may hold a PIN: it is not repeated.
-  throw Error(ErrorCode::kMissing, "the signing key could not be opened through its URI",
-              "check LIKENESS_SIGN_KEY, the token and OpenSSL's provider configuration");
+  throw Error(
+      ErrorCode::kMissing, "the signing key could not be opened through its URI",
+      "check LIKENESS_SIGN_KEY and the token; for tokens OpenSSL needs its pkcs11 provider, or "
+      "the package libengine-pkcs11-openssl");
 }
 
 std::string common_name(X509* certificate) {

@@ -27,8 +27,8 @@ class Seal;
 namespace likeness::trust {
 
 /// What is done with a likeness. kAnalyse finds and stores faces and makes nothing new.
-/// kSpeak makes speech in a voice.
-enum class Operation { kAnalyse, kTrain, kSwap, kSpeak };
+/// kSpeak makes speech in a voice, kConvert gives what somebody said another voice.
+enum class Operation { kAnalyse, kTrain, kSwap, kSpeak, kConvert };
 const char* operation_name(Operation operation);
 
 /// identity: whose likeness is generated; performer: who acts in the footage that is changed.
@@ -75,6 +75,10 @@ class Grant {
   const std::vector<GrantedConsent>& consents() const { return consents_; }
   /// Faces the persons agreed with, by subject: what their facesets must show. Never written out.
   const std::map<std::string, std::vector<float>>& faces() const { return faces_; }
+  /// A task asks it in every chunk, so that none can be run on a grant for something else. Throws
+  /// kRefused (grant-of-another-task) unless this grant is for the operation and modality of
+  /// `request` and all its subjects.
+  void require(const Request& request) const;
   /// Files with identity material under this folder are written sealed while the grant lives.
   /// Nothing happens when no person is in it.
   void seal_folder(const std::filesystem::path& folder) const;

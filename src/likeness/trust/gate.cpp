@@ -296,11 +296,13 @@ const char* operation_name(Operation operation) {
       return "swap";
     case Operation::kSpeak:
       return "speak";
+    case Operation::kConvert:
+      return "convert";
   }
   return "unknown";
 }
 const char* consent_operation(Operation operation) {
-  if (operation == Operation::kSpeak) return "voiceclone";
+  if (operation == Operation::kSpeak || operation == Operation::kConvert) return "voiceclone";
   return operation == Operation::kSwap ? "faceswap" : operation_name(operation);
 }
 const char* role_name(Role role) {
@@ -323,6 +325,19 @@ std::string gate_time(const std::vector<LedgerEntry>& ledger) {
 Assessment assess_consent(const project::Project& project, const std::vector<LedgerEntry>& ledger,
                           const std::string& subject, const Request* request) {
   return Assessor(project, ledger, subject, request).run();
+}
+
+void Grant::require(const Request& wanted) const {
+  bool fits = wanted.operation == request_.operation && wanted.modality == request_.modality &&
+              (wanted.preview || !request_.preview);
+  for (const SubjectUse& use : wanted.subjects)
+    fits = fits && std::any_of(request_.subjects.begin(), request_.subjects.end(),
+                               [&](const SubjectUse& mine) {
+                                 return mine.subject == use.subject && mine.role == use.role;
+                               });
+  if (!fits)
+    refuse(wanted, "", "grant-of-another-task", "the grant is for another task or other people",
+           "start the work through the program: it asks for the grant of this task");
 }
 
 void Grant::seal_folder(const std::filesystem::path& folder) const {

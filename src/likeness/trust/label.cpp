@@ -22,28 +22,34 @@ LIKENESS_LABEL(likeness_label_eu, "eu.png");
 LIKENESS_LABEL(likeness_label_us_ca, "us-ca.png");
 LIKENESS_LABEL(likeness_label_cn, "cn.png");
 LIKENESS_LABEL(likeness_label_kr_in, "kr-in.png");
+LIKENESS_LABEL(likeness_label_spoken, "spoken.wav");  // "This voice is computer generated."
 #undef LIKENESS_LABEL
 
 constexpr double kWholeTime = std::numeric_limits<double>::infinity();
+
+/// Before sound alone: words, or the signal that GB 45438-2025 knows.
+enum class Cue { kNone, kSpoken, kTones };
 
 struct Preset {
   const char* name;
   const uint8_t *begin, *end;
   bool right, top;
   double seconds;
-  bool cue, aigc;
+  Cue cue;
+  bool aigc;
 };
 const Preset kPresets[] = {
-    {"none", nullptr, nullptr, false, false, 0, false, false},
+    {"none", nullptr, nullptr, false, false, 0, Cue::kNone, false},
     // Code of Practice on Art. 50: "AI" with GENERATED or MODIFIED, seen at first exposure.
-    {"eu", likeness_label_eu_begin, likeness_label_eu_end, true, true, kWholeTime, true, false},
+    {"eu", likeness_label_eu_begin, likeness_label_eu_end, true, true, kWholeTime, Cue::kSpoken,
+     false},
     // SB 942: clear, conspicuous, fit for the medium.
-    {"us-ca", likeness_label_us_ca_begin, likeness_label_us_ca_end, false, false, kWholeTime, true,
-     false},
+    {"us-ca", likeness_label_us_ca_begin, likeness_label_us_ca_end, false, false, kWholeTime,
+     Cue::kSpoken, false},
     // GB 45438-2025: at the start for 2 s or more, by the edge, letters of 5 % of the shorter side.
-    {"cn", likeness_label_cn_begin, likeness_label_cn_end, false, true, 4, true, true},
-    {"kr-in", likeness_label_kr_in_begin, likeness_label_kr_in_end, false, false, kWholeTime, true,
-     false},
+    {"cn", likeness_label_cn_begin, likeness_label_cn_end, false, true, 4, Cue::kTones, true},
+    {"kr-in", likeness_label_kr_in_begin, likeness_label_kr_in_end, false, false, kWholeTime,
+     Cue::kSpoken, false},
 };
 
 const Preset& preset_of(const std::string& name) {
@@ -137,23 +143,29 @@ std::map<std::string, std::string> label_tags(const std::string& preset, uint64_
   return {{"AIGC", aigc.dump()}};
 }
 
-double add_audible_label(AudioClip& clip, const std::string& preset) {
-  if (!preset_of(preset).cue || clip.rate_hz <= 0 || clip.channels <= 0) return 0;
+namespace {
+
+/// Of the parts that are not silent.
+double loudness(const AudioClip& clip) {
   double energy = 0;
   size_t loud = 0;
   for (float s : clip.samples)
     if (std::fabs(s) > 0.01f) energy += static_cast<double>(s) * s, ++loud;
-  const double level =
-      loud ? std::clamp(std::sqrt(2 * energy / static_cast<double>(loud)), 0.03, 0.5) : 0.1;
-  std::vector<float> mono;
+  return loud ? std::sqrt(energy / static_cast<double>(loud)) : 0.07;
+}
+
+/// short-long-short-short at 1 kHz.
+std::vector<float> tones(int rate_hz, double rms) {
+  const double level = std::clamp(std::sqrt(2.0) * rms, 0.03, 0.5);
+  std::vector<float> out;
   const auto add = [&](double seconds, double amplitude) {
-    const auto n = static_cast<size_t>(std::lround(seconds * clip.rate_hz));
-    const double fade = 0.005 * clip.rate_hz;
+    const auto n = static_cast<size_t>(std::lround(seconds * rate_hz));
+    const double fade = 0.005 * rate_hz;
     for (size_t i = 0; i < n; ++i) {
       const double edge =
           std::min({1.0, static_cast<double>(i) / fade, static_cast<double>(n - 1 - i) / fade});
-      mono.push_back(static_cast<float>(
-          amplitude * edge * std::sin(2 * M_PI * 1000 * static_cast<double>(i) / clip.rate_hz)));
+      out.push_back(static_cast<float>(
+          amplitude * edge * std::sin(2 * M_PI * 1000 * static_cast<double>(i) / rate_hz)));
     }
   };
   for (const double tone : {0.12, 0.36, 0.12, 0.12}) {
@@ -161,6 +173,36 @@ double add_audible_label(AudioClip& clip, const std::string& preset) {
     add(0.12, 0);
   }
   add(0.18, 0);
+  return out;
+}
+
+/// The words, at the clip's rate and as loud as its speech, and a pause.
+std::vector<float> spoken_notice(int rate_hz, double rms) {
+  constexpr int kHeader = 44, kRate = 16000;  // scripts/make-labels writes nothing else
+  const auto bytes = static_cast<int>(likeness_label_spoken_end - likeness_label_spoken_begin);
+  const cv::Mat stored(1, (bytes - kHeader) / 2, CV_16S,
+                       const_cast<uint8_t*>(likeness_label_spoken_begin) + kHeader);
+  cv::Mat words, out;
+  stored.convertTo(words, CV_32F, 1.0 / 32768);
+  cv::resize(words, out, {static_cast<int>(static_cast<int64_t>(words.cols) * rate_hz / kRate), 1},
+             0, 0, rate_hz < kRate ? cv::INTER_AREA : cv::INTER_LANCZOS4);
+  AudioClip notice{rate_hz, 1, {out.begin<float>(), out.end<float>()}};
+  double peak = 1e-6;
+  for (float v : notice.samples) peak = std::max(peak, std::fabs(static_cast<double>(v)));
+  const double gain = std::min(std::clamp(rms, 0.02, 0.3) / loudness(notice), 0.9 / peak);
+  for (float& v : notice.samples) v *= static_cast<float>(gain);
+  notice.samples.resize(notice.samples.size() + static_cast<size_t>(0.35 * rate_hz));
+  return std::move(notice.samples);
+}
+
+}  // namespace
+
+double add_audible_label(AudioClip& clip, const std::string& preset) {
+  const Cue cue = preset_of(preset).cue;
+  if (cue == Cue::kNone || clip.rate_hz <= 0 || clip.channels <= 0) return 0;
+  const double rms = loudness(clip);
+  const std::vector<float> mono =
+      cue == Cue::kTones ? tones(clip.rate_hz, rms) : spoken_notice(clip.rate_hz, rms);
   std::vector<float> out;
   out.reserve(mono.size() * static_cast<size_t>(clip.channels) + clip.samples.size());
   for (float s : mono) out.insert(out.end(), static_cast<size_t>(clip.channels), s);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Disclosure that people see and hear, by the rules of a place: a label over the picture, a cue
-// before sound, words in the container. Watermark and manifest are in every output with any of
-// them, and with none. What each preset does is one row of a table in label.cpp; what the law says
-// is in docs/guide/provenance.md.
+// Disclosure that people see and hear, by the rules of a place: a label over the picture, a
+// notice before sound, words in the container. Watermark and manifest are in every output with any
+// of them, and with none. What each preset does is one row of a table in label.cpp; what the law
+// says is in docs/guide/provenance.md.
 #pragma once
 
 #include <map>
@@ -48,8 +48,9 @@ class VisibleLabel {
 /// producer, content id). `id`: of the watermark.
 std::map<std::string, std::string> label_tags(const std::string& preset, uint64_t id);
 
-/// Puts the preset's cue before the sound: short-long-short-short (GB 45438-2025), 1 kHz, as loud
-/// as the sound itself. Gives the seconds it takes; 0 for `none`.
+/// Puts the preset's notice before the sound, as loud as the sound itself: "This voice is computer
+/// generated", spoken, or for `cn` the signal short-long-short-short at 1 kHz (GB 45438-2025).
+/// Gives the seconds it takes; 0 for `none`.
 double add_audible_label(AudioClip& clip, const std::string& preset);
 
 }  // namespace likeness::trust

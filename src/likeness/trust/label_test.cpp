@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/trust/label.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include "likeness/base/error.h"
@@ -87,7 +90,7 @@ TEST(Label, TheCueComesBeforeTheSoundAndLeavesItAlone) {
   }
   AudioClip labelled = clip;
   EXPECT_EQ(add_audible_label(labelled, "none"), 0);
-  const double seconds = add_audible_label(labelled, "eu");
+  const double seconds = add_audible_label(labelled, "cn");
   EXPECT_GT(seconds, 0.8);
   EXPECT_LT(seconds, 2);
   const auto extra = labelled.samples.size() - clip.samples.size();
@@ -112,6 +115,39 @@ TEST(Label, TheCueComesBeforeTheSoundAndLeavesItAlone) {
   EXPECT_GT(tones[1], 2 * tones[0]);
   EXPECT_NEAR(tones[0], tones[2], 0.02);
   EXPECT_NEAR(tones[0], tones[3], 0.02);
+}
+
+TEST(Label, TheNoticeIsSpoken) {
+  for (const int rate : {16000, 24000, 48000})
+    for (const char* preset : {"eu", "us-ca", "kr-in"}) {
+      AudioClip clip{rate, 1, {}};
+      for (int i = 0; i < rate; ++i)
+        clip.samples.push_back(0.2f *
+                               std::sin(800.0f * static_cast<float>(i) / static_cast<float>(rate)));
+      AudioClip labelled = clip;
+      const double seconds = add_audible_label(labelled, preset);
+      EXPECT_GT(seconds, 1.5) << preset;
+      EXPECT_LT(seconds, 3.5) << preset;
+      const auto extra = labelled.samples.size() - clip.samples.size();
+      EXPECT_TRUE(std::equal(clip.samples.begin(), clip.samples.end(),
+                             labelled.samples.begin() + static_cast<long>(extra)));
+      // As loud as the sound, quiet before it, and no tone: speech changes its loudness all the
+      // time.
+      double energy = 0;
+      std::vector<double> parts(40);
+      for (size_t i = 0; i < extra; ++i) {
+        const double v = labelled.samples[i];
+        energy += v * v;
+        parts[i * parts.size() / extra] += v * v;
+        EXPECT_LT(std::fabs(v), 1.0);
+      }
+      const double rms = std::sqrt(energy / static_cast<double>(extra));
+      EXPECT_GT(rms, 0.03) << rate;
+      EXPECT_LT(rms, 0.3) << rate;
+      EXPECT_LT(parts.back(), 1e-6);
+      std::sort(parts.begin(), parts.end());
+      EXPECT_GT(parts[35], 30 * parts[10]) << rate;
+    }
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ constexpr std::array kRows = {
         "real."},
     Row{Operation::kSpeak, false, "c2pa.created", "trainedAlgorithmicMedia",
         "Speech made from text by a voice that was given for it, or of a person who agreed to it."},
+    Row{Operation::kConvert, true, "c2pa.edited", "compositeWithTrainedAlgorithmicMedia",
+        "The voice was replaced by a trained model of a person who agreed to it, or of a voice "
+        "that "
+        "was given for it; words and timing are those of the recording."},
     Row{Operation::kAnalyse, false, "c2pa.created", "compositeSynthetic",
         "Pictures of synthetic media side by side with what they were made from."},
     Row{Operation::kTrain, false, "c2pa.created", "trainedAlgorithmicMedia",
@@ -69,11 +73,15 @@ json consent_assertion(const Grant& grant) {
   return {{"identities", std::move(identities)}, {"grant", grant.id()}};
 }
 
+bool is_speech(const ManifestFacts& f) {
+  const Operation o = f.grant.request().operation;
+  return o == Operation::kSpeak || o == Operation::kConvert;
+}
+
 /// The models that made it; the first one also names the disclosure.
 json disclosure(const ManifestFacts& f) {
   json j = {{"modelType", "c2pa.types.model"},
-            {"modelName", f.grant.request().operation == Operation::kSpeak ? "Likeness voice model"
-                                                                           : "Likeness face model"},
+            {"modelName", is_speech(f) ? "Likeness voice model" : "Likeness face model"},
             {"contentProfile", {{"humanOversightLevel", "prompt_guided"}}}};
   for (const Input& in : f.inputs)
     if (is_model(in.path)) {
@@ -99,7 +107,7 @@ struct Ingredients {
 
 Ingredients ingredients_of(const ManifestFacts& f, bool opens, bool with_files) {
   Ingredients out;
-  const bool speech = f.grant.request().operation == Operation::kSpeak;
+  const bool speech = is_speech(f);
   for (const Input& in : f.inputs) {
     const bool model = is_model(in.path), parent = opens && out.parents.empty() && !model;
     auto& labels = model ? out.models : parent ? out.parents : out.components;
@@ -110,7 +118,7 @@ Ingredients ingredients_of(const ManifestFacts& f, bool opens, bool with_files) 
     labels.push_back(label);
     json d = {{"label", label},
               {"title", model    ? speech ? "voice model" : "identity model"
-                        : parent ? "target footage"
+                        : parent ? speech ? "recording" : "target footage"
                                  : "source"},
               {"relationship", model    ? "inputTo"
                                : parent ? "parentOf"
