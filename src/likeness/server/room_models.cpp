@@ -2,6 +2,7 @@
 // Models: curves, previews, checkpoints and the way back.
 #include <algorithm>
 
+#include "likeness/base/sealed_file.h"
 #include "likeness/server/app.h"
 #include "likeness/server/ranges.h"
 #include "likeness/tasks/model_history.h"
@@ -24,13 +25,18 @@ json overview(App& app, const std::string& project_id, const project::Project& p
 Response preview(App& app, const Request& r) {
   const auto p = app.project(r);
   const std::string model = r.param("model"), step = r.text("step", "latest");
-  if (step == "latest") {
-    Response out = file_response(r, p->model_folder(model) / "preview.png");
+  const auto picture = [&](const std::filesystem::path& path) {
+    std::error_code ec;
+    if (!std::filesystem::exists(path, ec) || !sealed_info(path)) return file_response(r, path);
+    Response out;
+    out.type = "image/png";
+    out.body = std::make_shared<std::string>(tasks::preview_bytes(*p, model, path));
     return out;
-  }
+  };
+  if (step == "latest") return picture(p->model_folder(model) / "preview.png");
   const int64_t wanted = r.number("step", 0, 0, INT64_MAX);
   for (const auto& e : tasks::model_previews(*p, model))
-    if (e.step == wanted) return file_response(r, e.path);
+    if (e.step == wanted) return picture(e.path);
   throw Error(ErrorCode::kNotFound, "there is no preview of step " + step,
               "see the list of previews");
 }

@@ -2,6 +2,7 @@
 // show, verify and revoke.
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
@@ -127,6 +128,24 @@ int64_t forget_faces(project::Project& project, const std::string& subject) {
     project.put_media(row);
   }
   return forgotten;
+}
+
+/// Parts of unfinished jobs with the subject in them: pictures, sound, analyses.
+json forget_unfinished(const project::Project& project, const std::string& subject) {
+  json removed = json::array();
+  std::error_code ec;
+  for (const auto& job : fs::directory_iterator(project.folder() / "work", ec)) {
+    const fs::path persons = job.path() / kPersonsOfJob;
+    if (!fs::exists(persons, ec)) continue;
+    std::istringstream names(read_file(persons, 1 << 16));
+    for (std::string name; std::getline(names, name);)
+      if (name == subject) {
+        removed.push_back(fs::relative(job.path(), project.folder(), ec).string());
+        fs::remove_all(job.path(), ec);
+        break;
+      }
+  }
+  return removed;
 }
 
 void copy_manifests(const project::Project& project, const json& outputs, const fs::path& to) {
@@ -263,6 +282,7 @@ json consent_revoke(project::Project& project, const std::string& subject,
     }
     fs::remove(f, ec);
   }
+  for (const auto& job : forget_unfinished(project, subject)) removed.push_back(job);
   const int64_t rows = forget_faces(project, subject);
   const json outputs = outputs_of(ledger, subject);
   std::string day = project::now_utc();

@@ -138,6 +138,19 @@ std::vector<HistoryEntry> model_previews(const project::Project& project,
                                          const std::string& model) {
   return history(existing(project, model) / "previews", ".png");
 }
+std::string preview_bytes(const project::Project& project, const std::string& model,
+                          const fs::path& picture) {
+  if (!sealed_info(picture)) return read_file(picture, 64 << 20);
+  // It shows a person: whoever may train the model may see how it comes along.
+  const json about = model_overview(project, model);
+  const trust::Grant grant =
+      trust::authorise(project, {.task = "training-preview",
+                                 .operation = trust::Operation::kTrain,
+                                 .subjects = {{about.at("identity"), trust::Role::kIdentity},
+                                              {about.at("performer"), trust::Role::kPerformer}},
+                                 .preview = true});
+  return read_file(picture, 64 << 20);
+}
 std::vector<HistoryEntry> model_checkpoints(const project::Project& project,
                                             const std::string& model) {
   return history(existing(project, model), ".checkpoint");

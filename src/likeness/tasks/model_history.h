@@ -28,6 +28,10 @@ struct HistoryEntry {
   std::string at;  ///< UTC
 };
 std::vector<HistoryEntry> model_previews(const project::Project& project, const std::string& model);
+/// PNG. A person's previews are sealed and open to a grant for training only. Throws kRefused,
+/// kNotFound.
+std::string preview_bytes(const project::Project& project, const std::string& model,
+                          const std::filesystem::path& picture);
 std::vector<HistoryEntry> model_checkpoints(const project::Project& project,
                                             const std::string& model);  ///< oldest first
 /// Rows of log.jsonl from `from_step` on, at most `most`, thinned evenly; held-out rows are all

@@ -81,6 +81,15 @@ uint64_t watermark_of_job(project::Project& project, const Task& task,
   return id;
 }
 
+/// So that a revocation finds the parts of unfinished jobs.
+void note_persons(const trust::Grant& grant, const fs::path& work) {
+  std::string names;
+  for (const auto& s : grant.record().at("subjects"))
+    if (s.at("kind") == project::subject_kind_name(project::SubjectKind::kPerson))
+      names += s.at("name").get<std::string>() + "\n";
+  if (!names.empty()) write_file_atomic(work / kPersonsOfJob, names);
+}
+
 JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs, int64_t job) {
   JobResult done;
   done.job = job;
@@ -170,6 +179,7 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
     make_folder(work);
     remove_leftovers(work);
     grant.seal_folder(work);
+    note_persons(grant, work);
     Run run{project, progress, cancel, grant, work, watermark_of_job(project, task, inputs, work)};
     JobResult done = run_job(task, run, inputs, job);
     // A task that can stop early and still give something whole (training) ends so.

@@ -42,6 +42,9 @@ class ProjectLock {
 std::string watermark_secret(project::Project& project);
 
 /// Program version, part of every key.
+/// In the work folder of a job with persons in it: their names, one a line.
+inline constexpr const char* kPersonsOfJob = "persons";
+
 const char* program_version();
 
 }  // namespace likeness::tasks

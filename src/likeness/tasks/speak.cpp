@@ -147,7 +147,8 @@ SpeakTask::SpeakTask(project::Project& project, SpeakRequest request, SpeakTaskO
     if (s.name == request_.voice && !s.name.empty()) subject_ = s.name;
   if (!subject_.empty()) {
 #ifdef LIKENESS_HAS_TORCH
-    subject_version_ = sha256_file(trained_voice(project, subject_));
+    model_ = trained_voice(project, subject_);
+    subject_version_ = sha256_file(model_);
 #else
     throw Error(ErrorCode::kUnsupported, "this build has no networks, so it cannot clone a voice",
                 "build with libtorch");
@@ -175,6 +176,14 @@ json SpeakTask::options() const {
   return j;
 }
 
+namespace {
+/// As consents name languages: "en", of "en-us".
+std::vector<std::string> spoken_language(const voice::VoiceInfo& voice) {
+  if (voice.language.empty()) return {};
+  return {voice.language.substr(0, voice.language.find('-'))};
+}
+}  // namespace
+
 trust::Request SpeakTask::request() const {
   std::vector<trust::SubjectUse> subjects = {{"voice-" + info_.name, trust::Role::kIdentity}};
   if (!subject_.empty()) subjects.insert(subjects.begin(), {subject_, trust::Role::kIdentity});
@@ -182,7 +191,7 @@ trust::Request SpeakTask::request() const {
           .operation = trust::Operation::kSpeak,
           .modality = "voice",
           .subjects = std::move(subjects),
-          .languages = {},
+          .languages = spoken_language(info_),
           .label = options_.label.label};
 }
 
@@ -191,6 +200,7 @@ std::vector<trust::Input> SpeakTask::inputs(project::Project&) const {
   for (const fs::path& p : {request_.file, request_.lexicon})
     if (!p.empty()) out.push_back({p, sha256_file(p)});
   if (!info_.path.empty()) out.push_back({info_.path, info_.version});
+  if (!subject_.empty()) out.push_back({model_, subject_version_});
   return out;
 }
 
@@ -207,6 +217,7 @@ std::vector<Chunk> SpeakTask::plan(Run& run) {
 }
 
 void SpeakTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
+  run.grant.require(request());
   const voice::Sentence& sentence = script_.sentences.at(chunk.what.at("sentence").get<size_t>());
   voice::Speech speech = voice_->speak(sentence, {.rate = options_.rate,
                                                   .pitch_st = subject_.empty() ? pitch_st_ : 0,

@@ -87,6 +87,7 @@ class SpeakTask : public Task {
   voice::Lexicon lexicon_;
   voice::Script script_;
   std::unique_ptr<voice::Voice> voice_;
+  std::filesystem::path model_;            ///< of the cloned voice, or empty
   std::string subject_, subject_version_;  ///< whose trained voice it is said in, or empty
   std::shared_ptr<const voice::Clone> clone_;
 };

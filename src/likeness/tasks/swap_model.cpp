@@ -145,6 +145,7 @@ std::vector<Chunk> SwapTask::plan(Run& run) {
 }
 
 void SwapTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
+  run.grant.require(request());
   const std::string kind = chunk.what.at("kind");
   if (kind == "analyse") {
     const auto row = analyse_media(run, target_input(), {}, false, false);
@@ -177,6 +178,8 @@ void SwapTask::choose(const fs::path& out, Run& run) const {
           "'" + e.who + "' was not found in " + target_.filename().string() + ": " + why,
           "see the tracks with: likeness project show PROJECT --json; then say --map TRACK=" +
               e.model.name + ", or --any-face to change every face");
+    if (e.who == e.model.performer)  // a person's embeddings lie sealed from now on
+      for (int track : mine) run.project.seal_track(row->id, track, e.model.performer);
     choice.push_back({{"who", e.who}, {"model", e.model.name}, {"tracks", mine}, {"why", why}});
   }
   write_file_atomic(out, choice.dump());

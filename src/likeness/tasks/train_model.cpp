@@ -83,6 +83,7 @@ std::vector<Chunk> TrainTask::plan(Run&) {
 }
 
 void TrainTask::run(const Chunk&, const fs::path& out, Run& run) {
+  run.grant.require(request());
   const auto identity = open_faceset(run.project, identity_),
              performer = open_faceset(run.project, performer_);
   auto prepared = train::prepare(identity, performer, options_.train, options_.max_faces,

@@ -50,6 +50,7 @@ std::vector<Chunk> VoiceTrainTask::plan(Run&) {
   return {{"trained", ".json", "train the voice of " + subject_, nullptr}};
 }
 void VoiceTrainTask::run(const Chunk&, const fs::path& out, Run& run) {
+  run.grant.require(request());
   const fs::path folder = enrolled_folder(run.project, subject_);
   run.grant.seal_folder(folder);
   constexpr double kMost_s = 1800;
@@ -98,7 +99,7 @@ json VoiceConvertTask::options() const {
 }
 trust::Request VoiceConvertTask::request() const {
   return {.task = "voice-convert",
-          .operation = trust::Operation::kSpeak,
+          .operation = trust::Operation::kConvert,
           .modality = "voice",
           .subjects = {{subject_, trust::Role::kIdentity}},
           .languages = {},
@@ -112,6 +113,7 @@ std::vector<Chunk> VoiceConvertTask::plan(Run&) {
   return {{"converted", ".safetensors", "convert " + take_.filename().string(), nullptr}};
 }
 void VoiceConvertTask::run(const Chunk&, const fs::path& out, Run& run) {
+  run.grant.require(request());
   constexpr double kMost_s = 3600;
   const media::DecodedAudio read = media::read_audio(take_, kMost_s);
   if (read.cut)

@@ -137,6 +137,7 @@ std::vector<Chunk> EnrollTask::plan(Run& run) {
 }
 
 void EnrollTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
+  run.grant.require(request());
   const Source& source = sources_.at(chunk.what.at("source").get<size_t>());
   json result = {{"pieces", 0}, {"damage", json::array()}, {"duration_s", 0.0}};
   try {
