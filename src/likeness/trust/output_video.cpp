@@ -16,16 +16,22 @@ bool can_carry_watermark(const std::string& kind, int width, int height) {
 struct OutputVideo::Impl {
   VisibleLabel label;
   std::optional<VideoWatermarker> marker;
+  uint32_t still = 0;  ///< id for a picture alone, 0 for everything that has a time
   media::VideoWriter writer;
 };
 
 OutputVideo::OutputVideo(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
                          const media::VideoInfo& like, const media::WriterOptions& options,
                          const std::string& label)
-    : impl_(new Impl{VisibleLabel(label, like.width, like.height), std::nullopt,
+    : impl_(new Impl{VisibleLabel(label, like.width, like.height), std::nullopt, 0,
                      media::VideoWriter(path, like, options)}) {
   (void)grant;
-  if (watermark && can_carry_watermark("video", like.width, like.height))
+  // A still that becomes a picture: the video's mark needs seconds to be read.
+  if (watermark && like.is_still && !like.is_image_sequence &&
+      (options.codec == "png" || options.codec == "tiff") &&
+      can_carry_watermark("image", like.width, like.height))
+    impl_->still = still_id(watermark);
+  else if (watermark && can_carry_watermark("video", like.width, like.height))
     impl_->marker.emplace(watermark, WatermarkKey::product(), like.width, like.height);
 }
 OutputVideo::OutputVideo(OutputVideo&&) noexcept = default;
@@ -36,6 +42,12 @@ void OutputVideo::copy_audio_from(const std::filesystem::path& source, double st
 void OutputVideo::write(const media::Frame& frame) {
   media::Frame marked = frame;  // shares pixels until something goes in
   if (impl_->label.shows(frame.time.value())) impl_->label.draw(marked);
+  if (impl_->still) {
+    ImageF rgb = marked.rgb_float();
+    embed_still_watermark(rgb, impl_->still);
+    marked.blend_rgb({0, 0, rgb.width, rgb.height}, rgb, ImageF(rgb.width, rgb.height, 1, 1.0f));
+    return impl_->writer.write(marked);
+  }
   if (!impl_->marker) return impl_->writer.write(marked);
   // Of the frame's own time, not of its place in this segment: any split gives the same mark.
   impl_->marker->embed(marked, frame.time.value());

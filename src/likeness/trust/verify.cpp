@@ -81,6 +81,15 @@ json read_still_mark(const fs::path& path, Evidence& evidence) {
   return j;
 }
 
+/// One picture that became a "sequence" of one: a still.
+std::optional<json> read_lone_mark(const fs::path& folder, Evidence& evidence) {
+  const auto files = media::list_media(folder);
+  if (files.size() != 1) return std::nullopt;
+  const media::VideoInfo info = media::probe(files[0]);
+  if (!can_carry_watermark("image", info.width, info.height)) return std::nullopt;
+  return read_still_mark(files[0], evidence);
+}
+
 /// Images have no times: those of the rate the manifest names, else of the usual ones.
 json read_sequence_mark(const fs::path& folder, const json& named_rate, Evidence& evidence) {
   constexpr int64_t kMostFrames = 1500;
@@ -140,7 +149,11 @@ json read_mark(const fs::path& path, const std::string& mime, bool named, const 
               {"found", false},
               {"reason", "the picture is too small to carry a mark"}};
     if (still) return read_still_mark(path, evidence);
-    if (info.is_image_sequence) return read_sequence_mark(path, rate, evidence);
+    if (info.is_image_sequence) {
+      if (const auto lone = read_lone_mark(path, evidence); lone && evidence.short_mark)
+        return *lone;
+      return read_sequence_mark(path, rate, evidence);
+    }
     // Where the manifest names a mark the file is as it was framed; else it may have been cropped.
     auto r = read_video_watermark(path, WatermarkKey::product(), WatermarkSearch::kQuick);
     if (!r.found && !named) r = read_video_watermark(path);

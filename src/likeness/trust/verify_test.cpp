@@ -12,6 +12,8 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/base/rng.h"
+#include "likeness/trust/c2pa.h"
+#include "likeness/trust/certificates.h"
 #include "likeness/trust/finish.h"
 #include "likeness/trust/verify_parts.h"
 #include "likeness/trust/watermark_still.h"
@@ -207,6 +209,39 @@ TEST_F(VerifyTest, AVideoASidecarAndASequenceAreVerified) {
   fs::remove(media::list_media(frames)[30]);
   v = verify(frames, quick);
   EXPECT_EQ(v.verdict, Verdict::kChanged) << v.json["summary"];
+}
+
+TEST_F(VerifyTest, AManifestOfHumanWorkOverAMarkIsAConflict) {
+  // Somebody with a signer that is trusted here says "photograph" over pixels with our mark
+  // ("Integrity Clash", arXiv 2603.02378), and over pixels without.
+  const auto signed_as_photo = [&](const std::string& name, bool marked) {
+    const fs::path plain = folder_ / ("plain-" + name), path = folder_ / name;
+    if (marked)
+      write_output_image(grant(), 0x1111222233334444ull, plain, picture(1));
+    else
+      media::write_image(plain, picture(1));
+    c2pa::Order order;
+    order.mime = "image/png";
+    order.definition = {
+        {"claim_version", 2},
+        {"claim_generator_info", {{{"name", "Camera"}, {"version", "1"}, {"specVersion", "2.4"}}}},
+        {"format", "image/png"},
+        {"title", "photograph"},
+        {"assertions",
+         {{{"label", "c2pa.actions.v2"},
+           {"created", true},
+           {"data",
+            {{"actions",
+              {{{"action", "c2pa.created"},
+                {"digitalSourceType",
+                 "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"}}}}}}}}}};
+    c2pa::sign(order, plain, path, SigningIdentity::open());
+    return verify(path);
+  };
+  auto v = signed_as_photo("washed.png", true);
+  EXPECT_EQ(v.verdict, Verdict::kConflict) << v.json.dump(1);
+  v = signed_as_photo("photo.png", false);
+  EXPECT_EQ(v.verdict, Verdict::kAuthentic) << v.json.dump(1);
 }
 
 TEST_F(VerifyTest, AReportIsSignedBesideIt) {
