@@ -45,7 +45,7 @@ void add_swap_command(Session& s) {
                        "likeness swap film take.mov -o out.mov --map ava=ben-on-ava --map "
                        "cleo=dan-on-cleo --codec prores"});
   struct Args {
-    std::string folder, model, target, out;
+    std::string folder, model, target, out, frames;
     std::vector<std::string> map, ranges;
   };
   auto a = std::make_shared<Args>();
@@ -60,6 +60,8 @@ void add_swap_command(Session& s) {
                 "other settings for some frames: FIRST-LAST:NAME=VALUE,… once per range")
       ->expected(1)
       ->take_all();
+  c->add_option("--frames", a->frames,
+                "FIRST-LAST: only these frames, counted from 0; the output begins with the first");
   c->add_option(
       "-o,--out", a->out,
       "file to write (mp4, mov, mkv; a folder for png and tiff) [default outputs/ of the project]");
@@ -75,6 +77,10 @@ void add_swap_command(Session& s) {
     std::vector<tasks::SwapRange> ranges;
     for (const auto& text : a->ranges) ranges.push_back(tasks::parse_swap_range(text));
     task.set_ranges(ranges);
+    if (!a->frames.empty()) {
+      const tasks::SwapRange part = tasks::parse_swap_range(a->frames + ":");
+      task.set_part(part.first, part.last);
+    }
     const auto done = s.run(task, p);
     s.print(done.report, text_of(done.report));
     return 0;

@@ -2,6 +2,8 @@
 // Parts are joined packet by packet. Presentation times stay what the parts say (a part that was
 // written from frames of the middle of a video starts at that time); decoding times are made anew
 // for the whole, because each encoder run starts its own ramp and the ramps overlap at the joints.
+#include "likeness/media/concatenate.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -139,10 +141,14 @@ std::unique_ptr<AudioCopier> open_audio(const fs::path& source, double first_s) 
   return std::make_unique<AudioCopier>(source, whole ? 0.0 : first_s);
 }
 
-}  // namespace
+void move_to_zero(Times& t) {
+  const int64_t zero = t.sorted.front();
+  for (auto* times : {&t.decoding_order, &t.sorted})
+    for (int64_t& time : *times) time -= zero;
+}
 
-void concatenate(const std::vector<fs::path>& parts, const fs::path& out,
-                 const fs::path& audio_source, const std::map<std::string, std::string>& tags) {
+void join(const std::vector<fs::path>& parts, const fs::path& out, const fs::path& audio_source,
+          const std::map<std::string, std::string>& tags, bool from_zero) {
   if (parts.empty())
     throw Error(ErrorCode::kUsage, "there are no parts to join", "name at least one part");
   std::error_code ec;
@@ -167,9 +173,12 @@ void concatenate(const std::vector<fs::path>& parts, const fs::path& out,
   stream->avg_frame_rate = like.avg_frame_rate;
   stream->sample_aspect_ratio = like.sample_aspect_ratio;
   double tick_s = av_q2d(times.base);
+  const double starts_s = static_cast<double>(times.sorted.front()) * tick_s;
+  if (from_zero) move_to_zero(times);
   std::unique_ptr<AudioCopier> audio;
   if (!audio_source.empty()) {
-    audio = open_audio(audio_source, static_cast<double>(times.sorted.front()) * tick_s);
+    audio = open_audio(audio_source, starts_s);
+    if (from_zero) audio->set_shift(starts_s);
     audio->add_stream(muxer);
   }
   muxer.set_tags(tags);
@@ -194,6 +203,19 @@ void concatenate(const std::vector<fs::path>& parts, const fs::path& out,
   if (audio)
     audio->finish(muxer, static_cast<double>(times.sorted.back() + times.last_duration) * tick_s);
   muxer.finish();
+}
+
+}  // namespace
+
+void concatenate(const std::vector<fs::path>& parts, const fs::path& out,
+                 const fs::path& audio_source, const std::map<std::string, std::string>& tags) {
+  join(parts, out, audio_source, tags, false);
+}
+
+void concatenate_from_zero(const std::vector<fs::path>& parts, const fs::path& out,
+                           const fs::path& audio_source,
+                           const std::map<std::string, std::string>& tags) {
+  join(parts, out, audio_source, tags, true);
 }
 
 }  // namespace likeness::media

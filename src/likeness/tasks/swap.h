@@ -5,7 +5,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 #include "likeness/media/writer_options.h"
 #include "likeness/swap/swap_options.h"
@@ -70,6 +72,9 @@ class SwapTask : public Task {
   /// Other settings for some frames; of the options in them those of swap::SwapOptions count,
   /// device and precision apart. Throws kUsage.
   void set_ranges(const std::vector<SwapRange>& ranges);
+  /// Only these frames, `last` included: the output begins with the first of them. Throws kUsage;
+  /// plan() throws it too, where the footage has no such frames.
+  void set_part(FrameIndex first, FrameIndex last);
   std::string name() const override { return "swap"; }
   nlohmann::json options() const override;
   trust::Request request() const override;
@@ -94,6 +99,7 @@ class SwapTask : public Task {
   std::vector<SwapRange> ranges_;
   std::vector<swap::SwapOptions> range_options_;
   std::vector<Renderers> range_renderers_;
+  std::optional<std::pair<FrameIndex, FrameIndex>> part_;
   double frames_left_ = 0;
   bool progress_begun_ = false;
 };

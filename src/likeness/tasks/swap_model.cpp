@@ -5,6 +5,7 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
+#include "likeness/media/concatenate.h"
 #include "likeness/tasks/analyse_media.h"
 #include "likeness/tasks/choose_tracks.h"
 #include "likeness/tasks/extract.h"
@@ -85,6 +86,14 @@ void SwapTask::set_ranges(const std::vector<SwapRange>& ranges) {
   range_renderers_.assign(ranges_.size(), {});
 }
 
+void SwapTask::set_part(FrameIndex first, FrameIndex last) {
+  if (first < 0 || last < first)
+    throw Error(ErrorCode::kUsage,
+                "frames " + std::to_string(first) + "-" + std::to_string(last) + " are no part",
+                "the first counts from 0, the last is not before it");
+  part_ = {first, last};
+}
+
 nlohmann::json SwapTask::options() const {
   nlohmann::json j = options_to_json(options_);
   j.erase("encoder_threads");
@@ -93,6 +102,7 @@ nlohmann::json SwapTask::options() const {
   j["output"] = fs::absolute(out_).lexically_normal().string();
   for (const SwapRange& r : ranges_)
     j["ranges"].push_back({{"first", r.first}, {"last", r.last}, {"options", r.options}});
+  if (part_) j["part"] = {{"first", part_->first}, {"last", part_->second}};
   return j;
 }
 
@@ -129,8 +139,13 @@ std::vector<Chunk> SwapTask::plan(Run& run) {
   const int64_t frames = std::max<int64_t>(1, count_frames(target_));
   const std::string extension = writes_folder(options_.writer) ? "" : out_.extension().string();
   frames_left_ = 0;
-  for (FrameIndex begin = 0; begin < frames; begin += options_.chunk_frames) {
-    const FrameIndex end = std::min<FrameIndex>(frames, begin + options_.chunk_frames);
+  if (part_ && part_->second >= frames)
+    throw Error(ErrorCode::kUsage,
+                target_.string() + " has no frame " + std::to_string(part_->second),
+                "it has the frames 0 to " + std::to_string(frames - 1));
+  const FrameIndex from = part_ ? part_->first : 0, to = part_ ? part_->second + 1 : frames;
+  for (FrameIndex begin = from; begin < to; begin += options_.chunk_frames) {
+    const FrameIndex end = std::min<FrameIndex>(to, begin + options_.chunk_frames);
     chunks.push_back({"segment-" + std::to_string(begin),
                       extension,
                       "swap",
@@ -140,7 +155,7 @@ std::vector<Chunk> SwapTask::plan(Run& run) {
       frames_left_ += static_cast<double>(end - begin);
   }
   // Frames beyond the estimate (a damaged index) belong to the last segment.
-  chunks.back().what["end"] = INT64_MAX;
+  if (!part_) chunks.back().what["end"] = INT64_MAX;
   return chunks;
 }
 
@@ -260,8 +275,9 @@ Result SwapTask::join(const std::vector<fs::path>& parts, Run& run) {
                 "repair the file, or use another copy");
   const fs::path temporary = temporary_name(out_);
   const bool sound = !writes_folder(options_.writer) && media::probe(target_).has_audio;
-  media::concatenate(videos, temporary, sound ? target_ : fs::path(),
-                     trust::label_tags(options_.label.label, run.watermark));
+  const auto concatenate = part_ ? media::concatenate_from_zero : media::concatenate;
+  concatenate(videos, temporary, sound ? target_ : fs::path(),
+              trust::label_tags(options_.label.label, run.watermark));
   const auto row = run.project.media_by_hash(target_input().hash);
   Result result;
   result.report = {{"output", out_.string()},
@@ -279,6 +295,7 @@ Result SwapTask::join(const std::vector<fs::path>& parts, Run& run) {
                    {"choice", nlohmann::json::parse(read_file(run.work / "choice.json"))},
                    {"encoder", encoder},
                    {"audio_copied", sound}};
+  if (part_) result.report["part"] = {{"first", part_->first}, {"last", part_->second}};
   result.outputs.push_back({"video", temporary, out_});
   return result;
 }
