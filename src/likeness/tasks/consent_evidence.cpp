@@ -11,6 +11,7 @@
 #include "likeness/base/hash.h"
 #include "likeness/face/video_analysis.h"
 #include "likeness/media/audio_samples.h"
+#include "likeness/media/video.h"
 
 namespace likeness::tasks {
 namespace {
@@ -106,27 +107,53 @@ float opening(const face::Face& f) {
   return eyes > 1 ? distance(at(kUpperLip), at(kLowerLip)) / eyes : 0;
 }
 
-MouthAndSound signals(const std::filesystem::path& video, const face::ClipAnalysis& clip,
-                      const std::vector<const face::Face*>& faces) {
+/// When each frame is shown. Browsers and phones record without a constant rate, and what the
+/// container says of it can be far off: 1000 a second in a WebM of MediaRecorder.
+std::vector<double> frame_times(const std::filesystem::path& video, const Cancel& cancel) {
+  std::vector<double> out;
+  media::VideoReader reader(video);
+  while (const auto frame = reader.next()) {
+    cancel.check();
+    out.push_back(frame->time.value());
+  }
+  return out;
+}
+
+/// Frames a second, by their times; the container's number where it agrees, because it is exact.
+double rate_of(const std::vector<double>& times, double said) {
+  if (times.size() < 2 || times.back() <= times.front()) return said;
+  const double rate = static_cast<double>(times.size() - 1) / (times.back() - times.front());
+  return std::fabs(rate - said) < 0.01 * rate ? said : rate;
+}
+
+MouthAndSound signals(const std::filesystem::path& video, const std::vector<double>& times,
+                      double frame_rate, const std::vector<const face::Face*>& faces) {
   MouthAndSound out;
-  out.frame_rate = clip.info.frame_rate.value();
+  out.frame_rate = frame_rate;
   const auto samples = media::read_mono(video, kRateHz, 600);
-  if (samples.empty() || out.frame_rate <= 0) return out;
-  out.mouth.resize(static_cast<size_t>(clip.frames));
+  if (samples.empty() || out.frame_rate <= 0 || times.empty()) return out;
+  std::vector<float> by_frame(times.size());
   float last = 0;
   size_t next = 0;
-  for (size_t i = 0; i < out.mouth.size(); ++i) {  // a lost mouth stays as it was
+  for (size_t i = 0; i < by_frame.size(); ++i) {  // a lost mouth stays as it was
     while (next < faces.size() && faces[next]->frame <= static_cast<FrameIndex>(i))
       last = opening(*faces[next++]);
-    out.mouth[i] = last;
+    by_frame[i] = last;
+  }
+  // At even times, as the loudness is: what is shown then.
+  const double count = times.back() * out.frame_rate + 1;
+  if (count > 4 * static_cast<double>(times.size()) + 100) return out;  // times that make no sense
+  out.mouth.resize(static_cast<size_t>(std::lround(count)));
+  for (size_t k = 0, i = 0; k < out.mouth.size(); ++k) {
+    const double time = (static_cast<double>(k) + 0.5) / out.frame_rate;
+    while (i + 1 < times.size() && times[i + 1] <= time) ++i;
+    out.mouth[k] = by_frame[i];
   }
   out.loudness = loudness_per_frame(samples, kRateHz, out.frame_rate, out.mouth.size());
   return out;
 }
 
-void check_sound(const std::filesystem::path& video, const face::ClipAnalysis& clip,
-                 const std::vector<const face::Face*>& faces, EvidenceReport& r) {
-  const auto s = signals(video, clip, faces);
+void check_sound(const MouthAndSound& s, EvidenceReport& r) {
   const LipSync sync = lip_sync(s.mouth, s.loudness, s.frame_rate);
   r.sync_correlation = sync.correlation;
   r.sync_lag_ms = sync.lag_s * 1000;
@@ -256,16 +283,16 @@ EvidenceReport check_evidence(const std::filesystem::path& video, const face::Em
   const auto clip = analyse_evidence(video, progress, cancel);
   EvidenceReport r;
   r.frames = clip.frames;
-  r.duration_s = clip.info.frame_rate.value() > 0
-                     ? static_cast<double>(clip.frames) / clip.info.frame_rate.value()
-                     : 0;
+  const auto times = frame_times(video, cancel);
+  const double rate = rate_of(times, clip.info.frame_rate.value());
+  if (rate > 0 && !times.empty()) r.duration_s = times.back() - times.front() + 1 / rate;
   r.cuts = static_cast<int>(clip.cuts.size());
   const auto faces = main_person(clip, r);
   r.faces = static_cast<int64_t>(faces.size());
   compare_faces(faces, known, r);
   r.yaw_range_deg = range_deg(faces, &face::HeadPose::yaw_rad);
   r.pitch_range_deg = range_deg(faces, &face::HeadPose::pitch_rad);
-  check_sound(video, clip, faces, r);
+  check_sound(signals(video, times, rate, faces), r);
   judge(r);
   return r;
 }
@@ -274,7 +301,9 @@ MouthAndSound mouth_and_sound(const std::filesystem::path& video, Progress& prog
                               const Cancel& cancel) {
   const auto clip = analyse_evidence(video, progress, cancel);
   EvidenceReport ignored;
-  return signals(video, clip, main_person(clip, ignored));
+  const auto times = frame_times(video, cancel);
+  return signals(video, times, rate_of(times, clip.info.frame_rate.value()),
+                 main_person(clip, ignored));
 }
 
 std::vector<std::string> evidence_models() {
