@@ -29,7 +29,7 @@ find_package(spdlog REQUIRED)                          # 1.10, MIT
 find_package(fmt REQUIRED)                             # 9.1, MIT
 find_package(nlohmann_json REQUIRED)                   # 3.11, MIT
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)  # 3.3, MIT
-find_package(OpenSSL REQUIRED COMPONENTS Crypto)       # 3.0, Apache-2.0
+find_package(OpenSSL REQUIRED COMPONENTS Crypto SSL)      # 3.0, Apache-2.0
 # c2pa-rs through its C interface, MIT OR Apache-2.0. Every output proves what it is, so there is no
 # build without it (docs/adr/0005-c2pa-library.md). The library has no SONAME.
 find_library(C2PA_LIBRARY c2pa_c HINTS $ENV{LIKENESS_C2PA}/lib ${CMAKE_SOURCE_DIR}/.cache/c2pa/lib

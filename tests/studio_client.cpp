@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "studio_client.h"
 
+#include <algorithm>
+#include <csignal>
 #include <cstring>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -18,33 +21,72 @@ namespace likeness::tests {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-Wire::Wire(int port, double patience_s) : patience_s_(patience_s) {
+struct Wire::Tls {
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL* ssl = SSL_new(context);
+  ~Tls() {
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+  }
+};
+
+Wire::Wire(const Place& place, double patience_s) : patience_s_(patience_s) {
+  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    ::close(fd_);
-    fd_ = -1;
+  address.sin_port = htons(static_cast<uint16_t>(place.port));
+  ::inet_pton(AF_INET, place.address.c_str(), &address.sin_addr);
+  bool ok = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  if (ok && place.tls) {
+    tls_ = std::make_unique<Tls>();
+    SSL_set_fd(tls_->ssl, fd_);
+    ok = SSL_connect(tls_->ssl) == 1;
   }
+  if (ok) return;
+  ::close(fd_);
+  fd_ = -1;
 }
 Wire::~Wire() {
+  tls_.reset();
   if (fd_ >= 0) ::close(fd_);
+}
+std::string Wire::fingerprint() const {
+  X509* shown = tls_ && fd_ >= 0 ? SSL_get1_peer_certificate(tls_->ssl) : nullptr;
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  std::string out;
+  if (shown && X509_digest(shown, EVP_sha256(), bytes, &size) == 1)
+    for (unsigned i = 0; i < size; ++i) {
+      char two[4];
+      std::snprintf(two, sizeof two, "%02X:", bytes[i]);
+      out += two;
+    }
+  X509_free(shown);
+  return out.substr(0, out.empty() ? 0 : out.size() - 1);
 }
 bool Wire::send(const std::string& bytes) {
   for (size_t done = 0; fd_ >= 0 && done < bytes.size();) {
-    const ssize_t n = ::send(fd_, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+    const size_t left = bytes.size() - done;
+    const ssize_t n = tls_ ? SSL_write(tls_->ssl, bytes.data() + done, static_cast<int>(left))
+                           : ::send(fd_, bytes.data() + done, left, MSG_NOSIGNAL);
     if (n <= 0) return false;
     done += static_cast<size_t>(n);
   }
   return fd_ >= 0;
 }
-bool Wire::fill() {
+/// 0: closed; -1: nothing came in time.
+long Wire::receive(char* bytes, size_t size) {
   pollfd p{fd_, POLLIN, 0};
-  if (fd_ < 0 || ::poll(&p, 1, static_cast<int>(patience_s_ * 1000)) <= 0) return false;
+  const bool waiting = tls_ && SSL_pending(tls_->ssl) > 0;
+  if (!waiting && ::poll(&p, 1, static_cast<int>(patience_s_ * 1000)) <= 0) return -1;
+  const long n = tls_ ? SSL_read(tls_->ssl, bytes, static_cast<int>(size))
+                      : static_cast<long>(::recv(fd_, bytes, size, 0));
+  return std::max(0l, n);
+}
+bool Wire::fill() {
   char bytes[65536];
-  const ssize_t n = ::recv(fd_, bytes, sizeof bytes, 0);
+  const long n = fd_ < 0 ? 0 : receive(bytes, sizeof bytes);
   if (n <= 0) return false;
   buffer_.append(bytes, static_cast<size_t>(n));
   return true;
@@ -78,13 +120,12 @@ std::string Wire::read_exactly(size_t bytes) {
   return out;
 }
 bool Wire::is_closed_by_server() {
-  if (fd_ < 0) return true;
-  for (;;) {
-    pollfd p{fd_, POLLIN, 0};
-    if (::poll(&p, 1, static_cast<int>(patience_s_ * 1000)) <= 0) return false;
-    char bytes[4096];
-    if (::recv(fd_, bytes, sizeof bytes, 0) <= 0) return true;
+  char bytes[4096];
+  for (long n = 1; fd_ >= 0;) {
+    n = receive(bytes, sizeof bytes);
+    if (n <= 0) return n == 0;
   }
+  return true;
 }
 
 Studio::Studio(const fs::path& folder, const std::vector<std::string>& args) {
@@ -115,7 +156,12 @@ Studio::Studio(const fs::path& folder, const std::vector<std::string>& args) {
   EXPECT_TRUE(j.is_object()) << text << read_file(folder / "studio.log");
   if (!j.is_object() || !j.contains("port")) return;
   port = j["port"];
-  token = j["token"];
+  token = j.value("token", "");
+  fingerprint = j.value("fingerprint", "");
+  const std::string url = j["url"];
+  tls = url.rfind("https://", 0) == 0;
+  address = url.substr(url.find("//") + 2);
+  address = address.substr(0, address.find(':'));
 }
 Studio::~Studio() {
   kill();
@@ -137,7 +183,7 @@ int Studio::stop() {
 std::string Studio::text(const std::string& method, const std::string& path,
                          const std::string& body,
                          std::map<std::string, std::string> headers) const {
-  headers.try_emplace("Host", "127.0.0.1:" + std::to_string(port));
+  headers.try_emplace("Host", host());
   headers.try_emplace("Cookie", cookie);
   if (method != "GET") headers.try_emplace("X-Likeness-CSRF", csrf);
   if (!body.empty() || method == "POST" || method == "PUT")
@@ -149,7 +195,7 @@ std::string Studio::text(const std::string& method, const std::string& path,
 }
 Answer Studio::send(const std::string& method, const std::string& path, const std::string& body,
                     std::map<std::string, std::string> headers) {
-  Wire wire(port);
+  Wire wire(place());
   wire.send(text(method, path, body, std::move(headers)));
   return wire.read_answer();
 }
@@ -162,8 +208,9 @@ json Studio::ok(const std::string& method, const std::string& path, const json& 
       << method << " " << path << ": " << a.status << " " << a.body;
   return a.json();
 }
-void Studio::login() {
-  const Answer a = send("POST", "/v1/session", json{{"token", token}}.dump());
+void Studio::login(const std::string& password) {
+  const json proof = password.empty() ? json{{"token", token}} : json{{"password", password}};
+  const Answer a = send("POST", "/v1/session", proof.dump());
   ASSERT_EQ(a.status, 200) << a.body;
   cookie = a.headers.at("set-cookie");
   cookie = cookie.substr(0, cookie.find(';'));

@@ -19,16 +19,34 @@ class StudioTest : public ProgramTest {
  protected:
   void start(std::vector<std::string> args = {"film"}) {
     if (!fs::exists(folder_ / "film")) ok({"project", "new", "film"});
+    if (tls_)
+      args.insert(args.end(), {"--listen", "127.0.0.2", "--tls-self-signed", "--password-file",
+                               password_file()});
     studio = std::make_unique<Studio>(folder_, args);
     ASSERT_TRUE(studio->running());
-    studio->login();
+    studio->login(tls_ ? kPassword : "");
+  }
+  void SetUp() override {
+    ProgramTest::SetUp();
+    if (const char* home = std::getenv("LIKENESS_HOME")) home_before_ = home;
+    ::setenv("LIKENESS_HOME", (folder_ / "home").c_str(), 1);  // no password of another test
   }
   void TearDown() override {
     studio.reset();
+    if (home_before_.empty())
+      ::unsetenv("LIKENESS_HOME");
+    else
+      ::setenv("LIKENESS_HOME", home_before_.c_str(), 1);
     ProgramTest::TearDown();
   }
   std::string base() const { return "/v1/projects/" + studio->project; }
-  std::string own_origin() const { return "http://127.0.0.1:" + std::to_string(studio->port); }
+  /// Any address but 127.0.0.1 counts as another machine's, also those of the loopback network.
+  std::string password_file(const std::string& password = kPassword, int mode = 0600) const {
+    const fs::path file = folder_ / "password.txt";
+    write_file_atomic(file, password + "\n");
+    fs::permissions(file, static_cast<fs::perms>(mode));
+    return file.string();
+  }
   /// The server still answers, and nobody crashed it.
   void is_well() { EXPECT_EQ(studio->get(base()).status, 200); }
   json job(int64_t id) {
@@ -45,8 +63,22 @@ class StudioTest : public ProgramTest {
     }
     FAIL() << job(id);
   }
+  static constexpr const char* kPassword = "four words that fit";
+  bool tls_ = false;
+  std::string home_before_;
   std::unique_ptr<Studio> studio;
 };
+
+/// The same must hold on this machine and over TLS from another one.
+class StudioDoorTest : public StudioTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    tls_ = GetParam();
+    StudioTest::SetUp();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Studio, StudioDoorTest, ::testing::Values(false, true),
+                         [](const auto& p) { return p.param ? "Tls" : "Plain"; });
 
 void expect_error(const Answer& a, int status) {
   EXPECT_EQ(a.status, status) << a.body;
@@ -56,14 +88,17 @@ void expect_error(const Answer& a, int status) {
     EXPECT_FALSE(j["error"].value(field, "").empty()) << field << " " << a.body;
 }
 
-TEST_F(StudioTest, OnlyItsOwnPageMayAsk) {
+TEST_P(StudioDoorTest, OnlyItsOwnPageMayAsk) {
   start();
   const std::string list = "/v1/projects";
   EXPECT_EQ(studio->get(list).status, 200);
   expect_error(studio->get(list, {{"Host", "evil.example"}}), 421);
   expect_error(studio->get("/", {{"Host", "evil.example:" + std::to_string(studio->port)}}), 421);
-  expect_error(studio->get(list, {{"Host", "127.0.0.1:1"}}), 421);
+  expect_error(studio->get(list, {{"Host", studio->address + ":1"}}), 421);
+  expect_error(studio->get(list, {{"Host", "127.0.0.9:" + std::to_string(studio->port)}}), 421);
   expect_error(studio->get(list, {{"Origin", "http://evil.example"}}), 403);
+  expect_error(studio->get(list, {{"Origin", (tls_ ? "http://" : "https://") + studio->host()}}),
+               403);
   expect_error(studio->get(list, {{"Sec-Fetch-Site", "cross-site"}}), 403);
   expect_error(studio->get(list, {{"Cookie", ""}}), 401);
   expect_error(studio->get(list, {{"Cookie", studio->cookie + "x"}}), 401);
@@ -71,8 +106,10 @@ TEST_F(StudioTest, OnlyItsOwnPageMayAsk) {
   expect_error(studio->send("POST", list, body, {{"X-Likeness-CSRF", ""}}), 403);
   expect_error(studio->send("POST", list, body, {{"X-Likeness-CSRF", "wrong"}}), 403);
   expect_error(studio->send("POST", list, body, {{"Origin", "null"}}), 403);
-  EXPECT_EQ(studio->send("POST", list, body, {{"Origin", own_origin()}}).status, 201);
-  expect_error(studio->send("POST", "/v1/session", R"({"token":"guess"})"), 401);
+  EXPECT_EQ(studio->send("POST", list, body, {{"Origin", studio->origin()}}).status, 201);
+  expect_error(studio->send("POST", "/v1/session",
+                            tls_ ? R"({"password":"guess"})" : R"({"token":"guess"})"),
+               401);
   expect_error(studio->send("POST", "/v1/session", "{}"), 422);
   const Answer page = studio->get("/swap/anything", {{"Cookie", ""}});
   EXPECT_EQ(page.status, 200);
@@ -83,7 +120,7 @@ TEST_F(StudioTest, OnlyItsOwnPageMayAsk) {
   is_well();
 }
 
-TEST_F(StudioTest, PathsAreNeverIds) {
+TEST_P(StudioDoorTest, PathsAreNeverIds) {
   start();
   write_file_atomic(folder_ / "secret.txt", "secret");
   for (const char* path :
@@ -113,7 +150,7 @@ TEST_F(StudioTest, PathsAreNeverIds) {
   is_well();
 }
 
-TEST_F(StudioTest, BadUploadsSayWhyAndLeaveNothing) {
+TEST_P(StudioDoorTest, BadUploadsSayWhyAndLeaveNothing) {
   start();
   const std::string uploads = base() + "/uploads";
   expect_error(studio->send("POST", uploads, R"({"name":"empty.mp4","size":0})"), 422);
@@ -133,7 +170,7 @@ TEST_F(StudioTest, BadUploadsSayWhyAndLeaveNothing) {
   expect_error(studio->send("POST", uploads, std::string(2 << 20, ' ')), 413);
   std::string chunked =
       studio->text("POST", uploads, "", {{"Transfer-Encoding", "chunked"}, {"Content-Length", ""}});
-  Wire wire(studio->port);
+  Wire wire(studio->place());
   wire.send(chunked);
   for (int i = 0; i < 40; ++i)
     if (!wire.send("10000\r\n" + std::string(0x10000, ' ') + "\r\n")) break;
@@ -145,9 +182,9 @@ TEST_F(StudioTest, BadUploadsSayWhyAndLeaveNothing) {
   is_well();
 }
 
-TEST_F(StudioTest, SlowAndBrokenClientsAreDroppedWhileOthersAreServed) {
+TEST_P(StudioDoorTest, SlowAndBrokenClientsAreDroppedWhileOthersAreServed) {
   start();
-  Wire silent(studio->port, 30), drip(studio->port, 30);
+  Wire silent(studio->place(), 30), drip(studio->place(), 30);
   drip.send("GET /v1/proj");
   std::atomic<bool> stop{false};
   std::thread dripping([&] {  // a byte now and then keeps no connection alive
@@ -165,7 +202,7 @@ TEST_F(StudioTest, SlowAndBrokenClientsAreDroppedWhileOthersAreServed) {
         std::string("GET / HTTP/1.1\r\n") + std::string(30000, 'h') + ": 1\r\n\r\n",
         std::string("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
         std::string("\0\0\0\0\r\n\r\n", 8)}) {
-    Wire wire(studio->port);
+    Wire wire(studio->place());
     wire.send(garbage);
     const Answer a = wire.read_answer();
     EXPECT_TRUE(a.status == 0 || a.status >= 400) << a.status;
@@ -197,16 +234,16 @@ json next_event(Wire& wire) {
   }
 }
 
-TEST_F(StudioTest, EventsResumeAndMalformedFramesEndOnlyTheirOwnStream) {
+TEST_P(StudioDoorTest, EventsResumeAndMalformedFramesEndOnlyTheirOwnStream) {
   start();
   for (const Headers& bad : {Headers{{"Origin", "http://evil.example"}}, Headers{{"Cookie", ""}},
                              Headers{{"Host", "evil.example"}}}) {
-    Wire wire(studio->port);
+    Wire wire(studio->place());
     wire.send(handshake(*studio, "/v1/events", bad));
     EXPECT_GE(wire.read_answer().status, 400);
   }
-  Wire first(studio->port);
-  first.send(handshake(*studio, "/v1/events", {{"Origin", own_origin()}}));
+  Wire first(studio->place());
+  first.send(handshake(*studio, "/v1/events", {{"Origin", studio->origin()}}));
   ASSERT_EQ(first.read_answer().status, 101);
   const json hello = next_event(first);
   EXPECT_EQ(hello["type"], "hello");
@@ -217,7 +254,7 @@ TEST_F(StudioTest, EventsResumeAndMalformedFramesEndOnlyTheirOwnStream) {
   EXPECT_EQ(event["project"], studio->project);
   const std::string boot = hello["boot"];
   const auto resumed = [&](const std::string& query) {
-    Wire wire(studio->port);
+    Wire wire(studio->place());
     wire.send(handshake(*studio, "/v1/events?" + query, {}));
     EXPECT_EQ(wire.read_answer().status, 101);
     next_event(wire);
@@ -238,7 +275,7 @@ TEST_F(StudioTest, EventsResumeAndMalformedFramesEndOnlyTheirOwnStream) {
         std::string("\x89\xfe\xff\xff\0\0\0\0", 8),                           // a ping too long
         std::string("\x81\x81\0\0\0\0\xff", 7),                               // not UTF-8
         std::string(5000, '\xff')}) {
-    Wire wire(studio->port);
+    Wire wire(studio->place());
     wire.send(handshake(*studio, "/v1/events", {}));
     ASSERT_EQ(wire.read_answer().status, 101);
     wire.send(frame);
@@ -248,7 +285,7 @@ TEST_F(StudioTest, EventsResumeAndMalformedFramesEndOnlyTheirOwnStream) {
   EXPECT_EQ(next_event(first)["what"], "subjects");
 }
 
-TEST_F(StudioTest, AClipIsUploadedScrubbedAndPlayed) {
+TEST_P(StudioDoorTest, AClipIsUploadedScrubbedAndPlayed) {
   start();
   const json row = studio->upload(studio->project, clip("ben-train", 0, 30));
   EXPECT_EQ(row["frames"], 30);
@@ -291,6 +328,102 @@ TEST_F(StudioTest, AClipIsUploadedScrubbedAndPlayed) {
   EXPECT_EQ(studio->ok("GET", base() + "/media")[0]["id"], row["id"]);
 }
 
+TEST_F(StudioTest, AnotherAddressNeedsTlsAndAPassword) {
+  ok({"project", "new", "film"});
+  const std::vector<std::string> listen = {"studio", "--no-browser", "--listen", "127.0.0.2"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), listen.begin(), listen.end());
+    return more;
+  };
+  fails(with({}), "usage", "TLS");
+  fails(with({"--password-file", password_file()}), "usage", "TLS");
+  fails(with({"--tls-self-signed"}), "usage", "password");
+  fails(with({"--tls-self-signed", "--password-file", password_file("short")}), "usage",
+        "12 characters");
+  fails(with({"--tls-self-signed", "--password-file", password_file(kPassword, 0644)}), "refused",
+        "password.txt");
+  fails(
+      with({"--tls-cert", "none.pem", "--tls-key", "none.pem", "--password-file", password_file()}),
+      "not_found", "none.pem");
+  write_file_atomic(folder_ / "cert.pem", "no certificate");
+  write_file_atomic(folder_ / "key.pem", "no key");
+  fs::permissions(folder_ / "key.pem", static_cast<fs::perms>(0600));
+  fails(
+      with({"--tls-cert", "cert.pem", "--tls-key", "key.pem", "--password-file", password_file()}),
+      "bad_input", "cert.pem");
+  fails({"studio", "--no-browser", "--listen", "0.0.0.0", "--tls-self-signed", "--password-file",
+         password_file()},
+        "usage", "name");
+  fails({"studio", "--no-browser", "--listen", "192.0.2.1", "--tls-self-signed", "--password-file",
+         password_file()},
+        "io", "192.0.2.1");
+  fails({"studio", "--no-browser", "--listen", "not an address"}, "usage", "IP address");
+}
+
+TEST_F(StudioTest, ThePasswordOpensAndGuessingIsSlow) {
+  tls_ = true;
+  start();
+  EXPECT_TRUE(studio->token.empty());
+  EXPECT_EQ(Wire(studio->place()).fingerprint(), studio->fingerprint);
+  EXPECT_EQ(studio->fingerprint.size(), 95u);
+  const Answer login =
+      studio->send("POST", "/v1/session", json{{"password", kPassword}}.dump(), {{"Cookie", ""}});
+  ASSERT_EQ(login.status, 200);
+  const std::string& cookie = login.headers.at("set-cookie");
+  EXPECT_EQ(cookie.rfind("__Host-", 0), 0u) << cookie;
+  for (const char* word : {"; Secure", "; HttpOnly", "; SameSite=Strict", "; Path=/"})
+    EXPECT_NE(cookie.find(word), std::string::npos) << word;
+  // Nothing of the password lies about: not on the disk, not among the arguments.
+  for (const auto& f : fs::recursive_directory_iterator(folder_))
+    if (f.is_regular_file() && f.path().filename() != "password.txt") {
+      EXPECT_EQ(read_file(f.path()).find(kPassword), std::string::npos) << f.path();
+    }
+  // Plain HTTP on the port is closed without a word; a client that says nothing, soon.
+  for (const std::string& bytes :
+       {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string()}) {
+    Wire plain(studio->place(false), 30);
+    plain.send(bytes);
+    EXPECT_EQ(plain.read_answer().status, 0);
+    EXPECT_TRUE(plain.is_closed_by_server());
+  }
+  const auto guess = [&](const std::string& password) {
+    return studio->send("POST", "/v1/session", json{{"password", password}}.dump(),
+                        {{"Cookie", ""}});
+  };
+  Answer a;
+  int wrong = 0;
+  for (int i = 0; i < 12 && (a = guess("wrong " + std::to_string(i))).status == 401; ++i) ++wrong;
+  EXPECT_GE(wrong, 2);
+  EXPECT_LE(wrong, 8);
+  expect_error(a, 429);
+  EXPECT_GE(std::stoi(a.headers.at("retry-after")), 1);
+  is_well();  // who is in stays in
+  EXPECT_EQ(studio->send("DELETE", "/v1/session").status, 200);
+  expect_error(studio->get(base()), 401);
+}
+
+TEST_F(StudioTest, ANewPasswordEndsTheOldSessions) {
+  tls_ = true;
+  start();
+  const std::string port = std::to_string(studio->port), cookie = studio->cookie,
+                    fingerprint = studio->fingerprint;
+  EXPECT_EQ(studio->stop(), 0);
+  const std::vector<std::string> again = {"film",   "--listen", "127.0.0.2",
+                                          "--port", port,       "--tls-self-signed"};
+  studio = std::make_unique<Studio>(folder_, again);  // the password that was set
+  ASSERT_TRUE(studio->running());
+  EXPECT_EQ(studio->fingerprint, fingerprint);
+  EXPECT_EQ(studio->get("/v1/projects", {{"Cookie", cookie}}).status, 200);
+  EXPECT_EQ(studio->stop(), 0);
+  std::vector<std::string> changed = again;
+  changed.insert(changed.end(), {"--password-file", password_file("other words, as many")});
+  studio = std::make_unique<Studio>(folder_, changed);
+  ASSERT_TRUE(studio->running());
+  expect_error(studio->get("/v1/projects", {{"Cookie", cookie}}), 401);
+  studio->login("other words, as many");
+  EXPECT_EQ(studio->get("/v1/projects").status, 200);
+}
+
 TEST_F(StudioTest, TheInterfaceDescribesItselfAndNamesBadOptions) {
   start();
   const json api = studio->ok("GET", "/v1/openapi.json");
@@ -298,7 +431,8 @@ TEST_F(StudioTest, TheInterfaceDescribesItselfAndNamesBadOptions) {
   for (const char* path : {"/v1/session", "/v1/tasks", "/v1/events", "/v1/projects/{project}/jobs"})
     EXPECT_TRUE(api["paths"].contains(path)) << path;
   const json tasks = studio->ok("GET", "/v1/tasks");
-  for (const char* task : {"analyse", "extract", "train", "swap", "evaluate"}) {
+  for (const char* task :
+       {"analyse", "extract", "train", "swap", "evaluate", "speak", "voice-convert"}) {
     ASSERT_TRUE(tasks.contains(task)) << task;
     EXPECT_TRUE(tasks[task]["schema"]["properties"].is_object());
     EXPECT_TRUE(tasks[task]["arguments"]["properties"].is_object());
@@ -327,6 +461,20 @@ TEST_F(StudioTest, TheInterfaceDescribesItselfAndNamesBadOptions) {
   expect_error(queue({{"steps", 5}}, {{"model", "m"}}), 422);
   expect_error(
       queue({{"steps", 5}}, {{"model", "../m"}, {"identity", "ben"}, {"performer", "ava"}}), 422);
+  const auto line_of = [&](const char* task, const json& arguments) {
+    return studio
+        ->ok("POST", base() + "/command", {{"task", task}, {"arguments", arguments}})["command"]
+        .get<std::string>();
+  };
+  EXPECT_NE(line_of("speak", {{"text", "It's me"}, {"voice", "rms"}})
+                .find("'It'\\''s me' --voice rms --out "),
+            std::string::npos);
+  EXPECT_FALSE(studio->ok("GET", base() + "/voices").empty());
+  expect_error(studio->send("POST", base() + "/takes", R"({"upload":"../x"})"), 400);
+  expect_error(
+      studio->send("POST", base() + "/jobs",
+                   R"({"task":"voice-convert","arguments":{"take":"../../x","voice":"v"}})"),
+      422);
   // A person without a consent record: refused when it is asked for, not an hour later.
   studio->ok("POST", base() + "/subjects", {{"name", "mary"}, {"kind", "person"}});
   expect_error(queue({{"steps", 5}}, {{"model", "m"}, {"identity", "mary"}, {"performer", "ava"}}),

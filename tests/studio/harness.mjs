@@ -4,6 +4,7 @@
 //   LIKENESS_SOURCE_DIR    the repository
 //   LIKENESS_MODELS        face models
 //   LIKENESS_WEB_MODULES   a node_modules with playwright-core and axe-core
+//   STUDIO_PATIENCE        every time limit is this much longer, for a busy machine (optional)
 //   STUDIO_SHOTS           folder for a screenshot of every room (optional)
 //   STUDIO_DIST            a built page to use instead of the one in the program (optional, for work on web/)
 import assert from 'node:assert/strict';
@@ -17,6 +18,9 @@ import { join } from 'node:path';
 const kSkipped = 77;
 export const source = process.env.LIKENESS_SOURCE_DIR ?? new URL('../..', import.meta.url).pathname;
 export const program = process.env.LIKENESS_PROGRAM ?? join(source, 'build/release/likeness');
+const kPatience = Math.max(1, Number(process.env.STUDIO_PATIENCE ?? 1) || 1);
+/** A time limit. */
+export const patient = (ms) => ms * kPatience;
 export const shots = process.env.STUDIO_SHOTS ?? '';
 export const performers = join(source, 'assets/performers');
 
@@ -44,6 +48,8 @@ export const environment = {
   LIKENESS_MODELS: process.env.LIKENESS_MODELS ?? join(source, '.cache/models'),
   XDG_CONFIG_HOME: join(home, 'config'),
 };
+// No file manager and no browser of this machine is opened.
+for (const name of ['DISPLAY', 'WAYLAND_DISPLAY']) delete environment[name];
 mkdirSync(environment.LIKENESS_STUDIO_HOME, { recursive: true });
 if (shots) mkdirSync(shots, { recursive: true });
 
@@ -52,13 +58,17 @@ export const likeness = (...args) => JSON.parse(execFileSync(program, ['--json',
 
 export class Studio {
   #child = null;
+  #args = [];
   port = 0;
   url = '';
   said = '';
 
+  constructor(args = []) {
+    this.#args = args;
+  }
   /** Resolves when the address is printed. */
   async start() {
-    this.#child = spawn(program, ['studio', '--no-browser', '--json', ...(this.port ? ['--port', String(this.port)] : [])], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(program, ['studio', '--no-browser', '--json', ...this.#args, ...(this.port ? ['--port', String(this.port)] : [])], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stderr.on('data', (text) => (this.said += text));
     this.#child.on('exit', (code, signal) => (this.said += `\n(ended: ${signal ?? code})\n`));
     const text = await new Promise((resolve, reject) => {
@@ -75,7 +85,7 @@ export class Studio {
     });
     this.port = text.port;
     this.url = text.url;
-    if (process.env.STUDIO_DIST) await this.#proxy();
+    if (process.env.STUDIO_DIST && !this.url.startsWith('https')) await this.#proxy();
     return this;
   }
   /** Another page than the embedded one, in front of the same server. */
@@ -127,9 +137,28 @@ export async function startBrowser(extra = []) {
   });
 }
 
+/**
+ * Files that play as camera and microphone, or nothing without FFmpeg. Chromium opens the two devices one after the other and
+ * begins each file when its device is opened; `lag_s` is how much later the sound was, and is taken off. Both files stay as
+ * long as each other, so that their loops stay together.
+ */
+export function fakeCamera(video, lag_s) {
+  const [picture, sound] = [join(home, 'camera.y4m'), join(home, 'microphone.wav')];
+  try {
+    execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', video, '-an', '-pix_fmt', 'yuv420p', picture]);
+    const turned = `asplit[a][b];[a]atrim=start=${lag_s},asetpts=PTS-STARTPTS[x];[b]atrim=end=${lag_s},asetpts=PTS-STARTPTS[y];[x][y]concat=n=2:v=0:a=1`;
+    execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', video, '-vn', ...(lag_s > 0 ? ['-filter_complex', turned] : []), '-ac', '1', '-ar', '48000', sound]);
+  } catch {
+    return null;
+  }
+  return [`--use-file-for-fake-video-capture=${picture}`, `--use-file-for-fake-audio-capture=${sound}`];
+}
+
 /** A browser's profile. */
 export async function openContext(browser, options = {}) {
-  return browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, ...options });
+  context.setDefaultTimeout(patient(30_000));
+  return context;
 }
 
 /** A page whose errors fail the story. */
@@ -161,7 +190,7 @@ export const summary = () => console.log(`${passed} passed, 0 failed  (${((Date.
 
 /** Waits until `probe` gives something; `what` names it in the error. */
 export async function until(what, probe, seconds = 30) {
-  const end = Date.now() + seconds * 1000;
+  const end = Date.now() + patient(seconds * 1000);
   for (;;) {
     const value = await probe();
     if (value) return value;

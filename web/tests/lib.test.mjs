@@ -21,10 +21,10 @@ async function load(name) {
   return import(pathToFileURL(out));
 }
 
-let format, route, schema, curves, keymap;
+let format, route, schema, curves, keymap, edit;
 before(async () => {
   globalThis.location = { hash: '', pathname: '/', search: '' };
-  [format, route, schema, curves, keymap] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap'].map(load));
+  [format, route, schema, curves, keymap, edit] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap', 'edit'].map(load));
 });
 
 test('time codes: what is shown is understood again, for every frame and rate', () => {
@@ -179,4 +179,16 @@ test('keys: a changed key is found, the old one is free, conflicts are named, so
   assert.equal(keymap.findKey({ 'Room/This list': 'x' }, groups, '?'), room.keys[1]);
   for (const bad of [null, '', '{', '[]', '3', '{"a":1,"b":"","c":"Escape"}']) assert.deepEqual(keymap.parse(bad), {});
   assert.deepEqual(keymap.parse(JSON.stringify(map)), map);
+});
+
+test('edits: the newest that fit are kept, in their order', () => {
+  const make = (n, bytes = 0) => ({ label: `edit ${n}`, redo: [{ method: 'POST', path: '/x', body: 'x'.repeat(bytes) }], undo: 'trash', trash: [String(n)] });
+  const done = Array.from({ length: 50 }, (_, n) => make(n, 200));
+  const kept = edit.fitting({ done, undone: [make(99)] }, 5000);
+  assert.ok(kept.done.length > 5 && kept.done.length < 25);
+  assert.deepEqual(kept.done, done.slice(-kept.done.length));
+  assert.ok(JSON.stringify(kept.done).length <= 5200);
+  assert.deepEqual(edit.fitting({ done: [make(1)], undone: [make(2)] }), { done: [make(1)], undone: [make(2)] });
+  assert.deepEqual(edit.fitting({ done: [make(1), make(2, 9000)], undone: [] }, 5000), { done: [], undone: [] });  // never out of order
+  assert.deepEqual([{ trash: 'a' }, { trash: ['b', 'c'] }, {}, null].flatMap(edit.trashIn), ['a', 'b', 'c']);
 });

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "likeness/cli/session.h"
+#include "likeness/cli/studio_door.h"
 #include "likeness/jobs/catalogue.h"
 #include "likeness/server/server.h"
 #include "likeness/tasks/doctor.h"
@@ -88,21 +89,28 @@ struct Args {
   std::string project;
   int port = 0;
   bool no_browser = false;
+  DoorArgs door;
 };
 
 int run_studio(Session& s, const Args& a) {
+  const fs::path state = trust::private_folder("");
+  server::ServerOptions options = door_of(a.door, a.port);
+  const std::string suffix = options.tls ? "-tls" : "";
+  options.sessions = state / ("studio-sessions" + suffix + ".json");
+  options.last_port = state / ("studio-port" + suffix);
   server::App app(parts_of_app());
   forward_log(app);
-  const fs::path state = trust::private_folder("");
-  server::Server server(app, {.port = a.port,
-                              .sessions = state / "studio-sessions.json",
-                              .last_port = state / "studio-port"});
+  server::Server server(app, options);
   if (!a.project.empty()) server.set_project(app.open(a.project).id);
-  s.print({{"url", server.url()},
-           {"port", server.port()},
-           {"token", server.token()},
-           {"pid", ::getpid()}},
-          server.url() + "\n");
+  nlohmann::json said = {{"url", server.url()}, {"port", server.port()}, {"pid", ::getpid()}};
+  if (options.tls)
+    said["fingerprint"] = options.tls->fingerprint;
+  else
+    said["token"] = server.token();
+  s.print(said, server.url() + "\n");
+  if (options.tls && !s.json())
+    std::fprintf(stderr, "log in with the password; SHA-256 of the certificate:\n  %s\n",
+                 options.tls->fingerprint.c_str());
   if (!s.json()) std::fprintf(stderr, "the studio is running; Ctrl-C saves and ends it\n");
   if (!a.no_browser) open_browser(server.url());
   server.run([&s] { return s.cancel().requested(); });
@@ -116,12 +124,14 @@ int run_studio(Session& s, const Args& a) {
 
 void add_studio_command(Session& s) {
   auto* c = s.command(&s.app(), "studio", "everything in a browser, on this machine",
-                      {"likeness studio", "likeness studio film --no-browser --json"});
+                      {"likeness studio", "likeness studio film --no-browser --json",
+                       "likeness studio --listen 192.168.1.20:8443 --tls-self-signed"});
   auto a = std::make_shared<Args>();
   c->add_option("project", a->project, "project folder to show first");
-  c->add_option("--port", a->port, "port on 127.0.0.1 [default: the one used last, or a free one]")
+  c->add_option("--port", a->port, "port to listen on [default: the one used last, or a free one]")
       ->check(CLI::Range(0, 65535));
   c->add_flag("--no-browser", a->no_browser, "only print the address");
+  add_door_flags(c, a->door);
   s.on_run(c, [&s, a] { return run_studio(s, *a); });
 }
 

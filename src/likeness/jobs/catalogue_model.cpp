@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include "likeness/base/options.h"
 #include "likeness/jobs/catalogue.h"
@@ -10,8 +11,10 @@
 #include "likeness/tasks/media_library.h"
 #include "likeness/tasks/output_library.h"
 #include "likeness/tasks/presets.h"
+#include "likeness/tasks/speak.h"
 #include "likeness/tasks/swap.h"
 #include "likeness/tasks/train.h"
+#include "likeness/tasks/voice_clone.h"
 
 namespace likeness::jobs {
 namespace fs = std::filesystem;
@@ -191,11 +194,22 @@ std::vector<tasks::SwapRange> ranges_of(const json& a) {
   return out;
 }
 
+/// {first, last}: both or neither.
+std::optional<std::pair<FrameIndex, FrameIndex>> part_of(const json& a) {
+  const json first = a.value("first", json()), last = a.value("last", json());
+  if (first.is_null() && last.is_null()) return std::nullopt;
+  if (!first.is_number_integer() || !last.is_number_integer())
+    throw Error(ErrorCode::kUsage, "argument first needs last, and both are frames",
+                "give both, or neither for the whole clip");
+  return std::pair<FrameIndex, FrameIndex>{first, last};
+}
+
 Work make_swap(project::Project& p, const json& a, const json& o) {
   const fs::path clip = clip_of(p, a), out = swap_output(p, a, o);
   auto task = std::make_shared<tasks::SwapTask>(p, clip, out, text_of(a, "model", false), map_of(a),
                                                 resolve<tasks::SwapTaskOptions>(p, "swap", o));
   task->set_ranges(ranges_of(a));
+  if (const auto part = part_of(a)) task->set_part(part->first, part->second);
   return work_of(p, "Swap " + clip.filename().string() + " to " + out.filename().string(), task);
 }
 Command command_swap(project::Project& p, const json& a) {
@@ -203,6 +217,8 @@ Command command_swap(project::Project& p, const json& a) {
   if (const auto model = text_of(a, "model", false); !model.empty()) c.add("--model", model);
   for (const auto& [who, model] : map_of(a)) c.add("--map", who + "=" + model);
   for (const auto& range : ranges_of(a)) c.add("--range", tasks::swap_range_text(range));
+  if (const auto part = part_of(a))
+    c.add("--frames", std::to_string(part->first) + "-" + std::to_string(part->second));
   c.add("--out", swap_output(p, a, json()).string());
   return c;
 }
@@ -225,14 +241,73 @@ Command command_evaluate(project::Project& p, const json& a) {
   return c;
 }
 
-/// "evidence" is a file the server put into work/evidence; it is removed when it was recorded.
-fs::path evidence_path(const project::Project& p, const json& a) {
-  const std::string name = text_of(a, "evidence", false);
-  if (name.empty()) return {};
-  const fs::path inside = fs::path(name).lexically_normal();
-  if (inside.is_absolute() || name.rfind("work/evidence/", 0) != 0 || *inside.begin() != "work")
-    throw Error(ErrorCode::kUsage, "the evidence is not an uploaded file", "upload it first");
+/// A file the server put into work/KIND; it is removed when the job is done with it.
+fs::path uploaded_path(const project::Project& p, const json& a, const char* name,
+                       const std::string& kind) {
+  const std::string text = text_of(a, name, false), folder = "work/" + kind + "/";
+  if (text.empty()) return {};
+  const fs::path inside = fs::path(text).lexically_normal();
+  if (inside.is_absolute() || inside.string().rfind(folder, 0) != 0)
+    throw Error(ErrorCode::kUsage, std::string("the ") + name + " is not an uploaded file",
+                "upload it first");
   return p.folder() / inside;
+}
+fs::path evidence_path(const project::Project& p, const json& a) {
+  return uploaded_path(p, a, "evidence", "evidence");
+}
+
+/// outputs/NAME.wav
+fs::path sound_output(const project::Project& p, const json& a, const std::string& proposed) {
+  std::string name = text_of(a, "name", false);
+  if (name.empty()) name = proposed;
+  name = tasks::safe_file_name(name);
+  if (fs::path(name).extension() != ".wav") name += ".wav";
+  return p.outputs_folder() / name;
+}
+Work make_speak(project::Project& p, const json& a, const json& o) {
+  const std::string text = text_of(a, "text");
+  const fs::path out = sound_output(p, a, "speech");
+  tasks::SpeakRequest request;
+  request.text = text;
+  request.voice = text_of(a, "voice", false);
+  request.out = out;
+  return work_of(p, "Say " + out.filename().string(),
+                 std::make_shared<tasks::SpeakTask>(
+                     p, request, resolve<tasks::SpeakTaskOptions>(p, "speak", o)));
+}
+Command command_speak(project::Project& p, const json& a) {
+  Command c{{"speak", p.folder().string(), text_of(a, "text")}};
+  if (const auto voice = text_of(a, "voice", false); !voice.empty()) c.add("--voice", voice);
+  c.add("--out", sound_output(p, a, "speech").string());
+  return c;
+}
+
+std::string converted_name(const json& a, const fs::path& take) {
+  return take.stem().string() + "-as-" + text_of(a, "voice");
+}
+Work make_convert(project::Project& p, const json& a, const json& o) {
+  const std::string voice = text_of(a, "voice");
+  const fs::path take = uploaded_path(p, a, "take", "takes");
+  if (take.empty()) throw Error(ErrorCode::kUsage, "argument take is missing", "upload one");
+  const fs::path out = sound_output(p, a, converted_name(a, take));
+  Work work =
+      work_of(p, "Say " + take.filename().string() + " as " + voice,
+              std::make_shared<tasks::VoiceConvertTask>(
+                  p, take, voice, out, resolve<tasks::VoiceConvertOptions>(p, "voice_convert", o)));
+  work.run = [run = work.run, take](Progress& progress, const Cancel& cancel) {
+    const json result = run(progress, cancel);
+    std::error_code ec;
+    fs::remove_all(take.parent_path(), ec);
+    return result;
+  };
+  return work;
+}
+Command command_convert(project::Project& p, const json& a) {
+  const fs::path take = uploaded_path(p, a, "take", "takes");
+  Command c{{"voice", "convert", p.folder().string(), take.filename().string()}};
+  c.add("--voice", text_of(a, "voice"));
+  c.add("--out", sound_output(p, a, converted_name(a, take)).string());
+  return c;
 }
 Work make_consent(project::Project& p, const json& a, const json&) {
   const std::string subject = text_of(a, "subject");
@@ -302,6 +377,8 @@ const std::vector<Kind>& kinds() {
             {"map", argument("object", "map", "subject or track -> model, for several faces")},
             {"ranges",
              argument("array", "ranges", "{first, last, options}: other settings for some frames")},
+            {"first", argument("integer", "frame", "of the part to render; with last")},
+            {"last", argument("integer", "frame", "of the part, included")},
             {"name", argument("string", "file-name", "of the file in outputs")}},
            {"media"}),
        schema_of<tasks::SwapTaskOptions>(), make_swap, command_swap},
@@ -312,6 +389,18 @@ const std::vector<Kind>& kinds() {
                          {"performer", argument("string", "subject", "who acts")}},
                         {"output", "media", "identity", "performer"}),
        schema_of<tasks::EvaluateTaskOptions>(), make_evaluate, command_evaluate},
+      {"speak", "make speech from text",
+       arguments_schema({{"text", argument("string", "text", "what to say, plain or SSML")},
+                         {"voice", argument("string", "voice", "who says it; the best here")},
+                         {"name", argument("string", "file-name", "of the file in outputs")}},
+                        {"text"}),
+       schema_of<tasks::SpeakTaskOptions>(), make_speak, command_speak},
+      {"voice-convert", "say a recorded take in an enrolled and trained person's voice",
+       arguments_schema({{"take", argument("string", "internal", "the uploaded file")},
+                         {"voice", argument("string", "voice", "whose voice to say it in")},
+                         {"name", argument("string", "file-name", "of the file in outputs")}},
+                        {"take", "voice"}),
+       schema_of<tasks::VoiceConvertOptions>(), make_convert, command_convert},
       {"consent-record", "check the evidence of a consent and sign the record",
        arguments_schema(
            {{"subject", argument("string", "subject", "who agreed")},

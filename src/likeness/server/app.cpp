@@ -157,7 +157,8 @@ void App::job_changed(const std::string& project, const json& job) {
   static const std::map<std::string, std::vector<const char*>> kTouches = {
       {"analyse", {"faces"}},    {"extract", {"faces", "facesets", "subjects"}},
       {"train", {"models"}},     {"swap", {"outputs", "faces"}},
-      {"evaluate", {"outputs"}}, {"consent-record", {"consents", "subjects"}}};
+      {"evaluate", {"outputs"}}, {"consent-record", {"consents", "subjects"}},
+      {"speak", {"outputs"}},    {"voice-convert", {"outputs"}}};
   const auto it = kTouches.find(task);
   if (it == kTouches.end()) return;
   for (const char* what : it->second) changed(project, what);
@@ -205,6 +206,20 @@ void App::watch_training() {
   }
 }
 
+std::string keep_upload(App& app, const Request& r, const project::Project& p,
+                        const std::string& kind) {
+  const std::string upload = r.json().value("upload", "");
+  if (!is_id(upload)) throw HttpError{400, "bad_request", "that is no upload", "begin one"};
+  const fs::path file = app.uploads().finish(r.param("project"), upload);
+  const fs::path folder = p.folder() / "work" / kind / upload;
+  std::error_code ec;
+  fs::create_directories(folder, ec);
+  fs::rename(file, folder / file.filename(), ec);
+  app.uploads().drop(r.param("project"), upload);
+  if (ec) throw_errno(ec.value(), "cannot keep the upload");
+  return "work/" + kind + "/" + upload + "/" + file.filename().string();
+}
+
 void add_routes(Router& router, App& app) {
   add_project_routes(router, app);
   add_media_routes(router, app);
@@ -214,6 +229,7 @@ void add_routes(Router& router, App& app) {
   add_model_routes(router, app);
   add_swap_routes(router, app);
   add_consent_routes(router, app);
+  add_voice_routes(router, app);
   add_output_routes(router, app);
   add_doctor_routes(router, app);
 }

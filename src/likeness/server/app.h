@@ -114,11 +114,16 @@ void add_job_routes(Router& router, App& app);
 void add_model_routes(Router& router, App& app);
 void add_swap_routes(Router& router, App& app);
 void add_consent_routes(Router& router, App& app);
+void add_voice_routes(Router& router, App& app);
 void add_output_routes(Router& router, App& app);
 void add_doctor_routes(Router& router, App& app);
 /// All of the above.
 void add_routes(Router& router, App& app);
 
+/// The upload that the body names goes to work/KIND of the project, outside its media; gives the
+/// path below the project. HttpError 400 when the body names none.
+std::string keep_upload(App& app, const Request& request, const project::Project& project,
+                        const std::string& kind);
 /// One clip as the API shows it.
 nlohmann::json media_json(App& app, const project::Project& project, const project::MediaRow& row);
 

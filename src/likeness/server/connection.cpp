@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -26,10 +27,16 @@ using std::chrono::seconds;
 constexpr size_t kHeaderLimit = 16 << 10, kFilePiece = 256 << 10;
 constexpr seconds kFirstRequest{5}, kNextRequest{75}, kBody{30}, kWrite{30};
 
-class Connection : public std::enable_shared_from_this<Connection> {
+using Plain = beast::tcp_stream;
+using Tls = beast::ssl_stream<beast::tcp_stream>;
+
+/// Stream: Plain or Tls.
+template <typename Stream>
+class Connection : public std::enable_shared_from_this<Connection<Stream>> {
  public:
-  Connection(asio::ip::tcp::socket socket, Shared& shared)
-      : stream_(std::move(socket)), shared_(shared) {
+  template <typename... Args>
+  Connection(Shared& shared, Args&&... stream)
+      : stream_(std::forward<Args>(stream)...), shared_(shared) {
     ++shared_.connections;
   }
   ~Connection() {
@@ -38,19 +45,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
   void start() {
     beast::error_code ec;
-    stream_.socket().set_option(asio::ip::tcp::no_delay(true), ec);
-    read_header(kFirstRequest);
+    lowest().socket().set_option(asio::ip::tcp::no_delay(true), ec);
+    const auto from = lowest().socket().remote_endpoint(ec);
+    if (!ec) client_ = client_of_address(from.address().to_string());
+    if constexpr (std::is_same_v<Stream, Tls>) {
+      lowest().expires_after(kFirstRequest);
+      stream_.async_handshake(asio::ssl::stream_base::server,
+                              [self = this->shared_from_this()](beast::error_code e) {
+                                if (!e) self->read_header(kFirstRequest);
+                              });
+    } else {
+      read_header(kFirstRequest);
+    }
   }
 
  private:
+  Plain& lowest() { return beast::get_lowest_layer(stream_); }
+
   void read_header(seconds patience) {
     head_.emplace();
     head_->header_limit(kHeaderLimit);
     head_->body_limit(kUploadPiece);
-    stream_.expires_after(patience);  // for the whole header, however slowly it comes
+    lowest().expires_after(patience);  // for the whole header, however slowly it comes
     http::async_read_header(
         stream_, buffer_, *head_,
-        [self = shared_from_this()](beast::error_code ec, size_t) { self->on_header(ec); });
+        [self = this->shared_from_this()](beast::error_code ec, size_t) { self->on_header(ec); });
   }
 
   void on_header(beast::error_code ec) {
@@ -65,6 +84,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (ec) return;
     const auto& message = head_->get();
     request_ = {};
+    request_.client = client_;
     request_.method = std::string(message.method_string());
     head_only_ = message.method() == http::verb::head;
     keep_alive_ = message.keep_alive();
@@ -93,7 +113,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void upgrade() {
-    stream_.expires_never();
+    lowest().expires_never();
     serve_events(std::move(stream_), head_->release(), request_, shared_);
   }
 
@@ -101,8 +121,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (head_->is_done()) return run();
     body_.emplace(std::move(*head_));
     body_->body_limit(limit);
-    stream_.expires_after(kBody);
-    const auto self = shared_from_this();
+    lowest().expires_after(kBody);
+    const auto self = this->shared_from_this();
     const auto read = [self] {
       http::async_read(self->stream_, self->buffer_, *self->body_,
                        [self](beast::error_code ec, size_t) { self->on_body(ec); });
@@ -130,8 +150,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void run() {
-    stream_.expires_never();  // a handler may take its time; it does not wait for the client
-    auto self = shared_from_this();
+    lowest().expires_never();  // a handler may take its time; it does not wait for the client
+    auto self = this->shared_from_this();
     const auto done = [self](Response response) {
       asio::post(self->stream_.get_executor(),
                  [self, r = std::move(response)]() mutable { self->write(std::move(r)); });
@@ -170,20 +190,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
           Error(ErrorCode::kIo, "the file cannot be read", "check its permissions")));
     }
     serializer_.emplace(*head_out_);
-    stream_.expires_after(kWrite);
-    http::async_write_header(stream_, *serializer_,
-                             [self = shared_from_this(), no_body](beast::error_code ec, size_t) {
-                               if (ec) return;
-                               if (no_body) return self->written();
-                               if (self->response_.file) return self->write_piece();
-                               self->write_bytes();
-                             });
+    lowest().expires_after(kWrite);
+    http::async_write_header(
+        stream_, *serializer_,
+        [self = this->shared_from_this(), no_body](beast::error_code ec, size_t) {
+          if (ec) return;
+          if (no_body) return self->written();
+          if (self->response_.file) return self->write_piece();
+          self->write_bytes();
+        });
   }
 
   void write_bytes() {
-    stream_.expires_after(kWrite);
+    lowest().expires_after(kWrite);
     asio::async_write(stream_, asio::buffer(*response_.body),
-                      [self = shared_from_this()](beast::error_code ec, size_t) {
+                      [self = this->shared_from_this()](beast::error_code ec, size_t) {
                         if (!ec) self->written();
                       });
   }
@@ -202,9 +223,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (n <= 0) return;  // shorter than it was: the length was promised, so the connection breaks
     file.offset += static_cast<uint64_t>(n);
     file.length -= static_cast<uint64_t>(n);
-    stream_.expires_after(kWrite);
+    lowest().expires_after(kWrite);
     asio::async_write(stream_, asio::buffer(piece_.data(), static_cast<size_t>(n)),
-                      [self = shared_from_this()](beast::error_code ec, size_t) {
+                      [self = this->shared_from_this()](beast::error_code ec, size_t) {
                         if (!ec) self->write_piece();
                       });
   }
@@ -218,25 +239,37 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void close() {
+    if constexpr (std::is_same_v<Stream, Tls>) {
+      lowest().expires_after(seconds(2));
+      stream_.async_shutdown([self = this->shared_from_this()](beast::error_code) {
+        // Well or not: the client may still be sending.
+        self->close_socket();
+      });
+    } else {
+      close_socket();
+    }
+  }
+  void close_socket() {
     beast::error_code ec;
-    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ec);
+    lowest().socket().shutdown(asio::ip::tcp::socket::shutdown_send, ec);
     // What the client still sends is read away for a moment, or it would lose our answer.
-    stream_.expires_after(seconds(2));
+    lowest().expires_after(seconds(2));
     drain();
   }
   void drain() {
     piece_.resize(64 << 10);
-    stream_.async_read_some(asio::buffer(piece_),
-                            [self = shared_from_this()](beast::error_code ec, size_t) {
-                              if (!ec) self->drain_more();
-                            });
+    lowest().async_read_some(asio::buffer(piece_),
+                             [self = this->shared_from_this()](beast::error_code ec, size_t) {
+                               if (!ec) self->drain_more();
+                             });
   }
   void drain_more() {
     if (++drained_ < 1000) drain();
   }
 
-  beast::tcp_stream stream_;
+  Stream stream_;
   Shared& shared_;
+  std::string client_;
   beast::flat_buffer buffer_{kHeaderLimit + (64 << 10)};
   std::optional<http::request_parser<http::empty_body>> head_;
   std::optional<http::request_parser<http::string_body>> body_;
@@ -253,7 +286,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 }  // namespace
 
 void serve(asio::ip::tcp::socket socket, Shared& shared) {
-  std::make_shared<Connection>(std::move(socket), shared)->start();
+  if (shared.tls)
+    std::make_shared<Connection<Tls>>(shared, std::move(socket), *shared.tls)->start();
+  else
+    std::make_shared<Connection<Plain>>(shared, std::move(socket))->start();
 }
 
 }  // namespace likeness::server

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
 
 #include "likeness/server/pool.h"
 #include "likeness/server/server.h"
@@ -22,6 +23,7 @@ struct Shared {
   App& app;
   Front& front;
   Lanes& lanes;
+  boost::asio::ssl::context* tls = nullptr;  ///< null: plain HTTP
   std::atomic<int> connections{0};
 };
 

@@ -6,7 +6,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
+#include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
 
 namespace likeness::server {
 namespace {
@@ -19,9 +21,11 @@ namespace websocket = beast::websocket;
 constexpr size_t kMostWaiting = 8192, kMostIncoming = 4096;
 constexpr std::chrono::seconds kPing{20};
 
-class Stream : public std::enable_shared_from_this<Stream> {
+/// Next: the stream below, plain or TLS.
+template <typename Next>
+class Stream : public std::enable_shared_from_this<Stream<Next>> {
  public:
-  Stream(beast::tcp_stream stream, Shared& shared)
+  Stream(Next stream, Shared& shared)
       : socket_(std::move(stream)), timer_(socket_.get_executor()), shared_(shared) {
     ++shared_.connections;
   }
@@ -36,14 +40,14 @@ class Stream : public std::enable_shared_from_this<Stream> {
     socket_.set_option(timeout);
     socket_.read_message_max(kMostIncoming);
     upgrade_ = std::move(upgrade);
-    socket_.async_accept(upgrade_, [self = shared_from_this()](beast::error_code ec) {
+    socket_.async_accept(upgrade_, [self = this->shared_from_this()](beast::error_code ec) {
       if (!ec) self->accepted();
     });
   }
 
  private:
   void accepted() {
-    const std::weak_ptr<Stream> weak = shared_from_this();
+    const std::weak_ptr<Stream> weak = this->shared_from_this();
     const auto executor = socket_.get_executor();
     auto subscription = shared_.app.events().subscribe(
         from_, boot_, [weak, executor](const Events::Message& message) {
@@ -59,7 +63,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   /// The page has nothing to say; reading sees it leave, and malformed frames end the stream.
   void read() {
-    socket_.async_read(incoming_, [self = shared_from_this()](beast::error_code ec, size_t) {
+    socket_.async_read(incoming_, [self = this->shared_from_this()](beast::error_code ec, size_t) {
       self->incoming_.clear();
       if (ec) return self->end();
       self->read();
@@ -68,7 +72,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   void ping() {
     timer_.expires_after(kPing);
-    timer_.async_wait([weak = weak_from_this()](beast::error_code ec) {
+    timer_.async_wait([weak = this->weak_from_this()](beast::error_code ec) {
       const auto self = weak.lock();
       if (ec || !self || self->ended_) return;
       self->send(std::make_shared<std::string>(R"({"type":"ping"})"));
@@ -86,7 +90,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void write() {
     socket_.text(true);
     socket_.async_write(asio::buffer(*waiting_.front()),
-                        [self = shared_from_this()](beast::error_code ec, size_t) {
+                        [self = this->shared_from_this()](beast::error_code ec, size_t) {
                           if (ec) return self->end();
                           self->waiting_.pop_front();
                           if (!self->waiting_.empty() && !self->ended_) self->write();
@@ -101,7 +105,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     beast::get_lowest_layer(socket_).close();
   }
 
-  websocket::stream<beast::tcp_stream> socket_;
+  websocket::stream<Next> socket_;
   asio::steady_timer timer_;
   Shared& shared_;
   http::request<http::empty_body> upgrade_;
@@ -112,18 +116,28 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool ended_ = false;
 };
 
-}  // namespace
-
-void serve_events(beast::tcp_stream stream, http::request<http::empty_body> upgrade,
-                  const Request& request, Shared& shared) {
+template <typename Next>
+void serve(Next stream, http::request<http::empty_body> upgrade, const Request& request,
+           Shared& shared) {
   uint64_t from = 0;
   try {
     from = static_cast<uint64_t>(request.number("from", 0, 0, INT64_MAX));
   } catch (const HttpError&) {  // nonsense: everything anew
     from = UINT64_MAX;
   }
-  std::make_shared<Stream>(std::move(stream), shared)
+  std::make_shared<Stream<Next>>(std::move(stream), shared)
       ->start(std::move(upgrade), from, request.text("boot"));
+}
+
+}  // namespace
+
+void serve_events(beast::tcp_stream stream, http::request<http::empty_body> upgrade,
+                  const Request& request, Shared& shared) {
+  serve(std::move(stream), std::move(upgrade), request, shared);
+}
+void serve_events(beast::ssl_stream<beast::tcp_stream> stream,
+                  http::request<http::empty_body> upgrade, const Request& request, Shared& shared) {
+  serve(std::move(stream), std::move(upgrade), request, shared);
 }
 
 }  // namespace likeness::server

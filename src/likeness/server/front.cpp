@@ -20,9 +20,17 @@ Front::Front(App& app, Gatekeeper& gate) : app_(app), gate_(gate) {
   const auto here = [this](const Request& r) { return session(r); };
   router_.add("GET", "/v1/session", "the session of the cookie: {csrf, version, project}", here)
       .open = true;
-  auto& login = router_.add("POST", "/v1/session", "the token of the address for a cookie", here);
+  auto& login = router_.add("POST", "/v1/session",
+                            "the token of the address, or the password, for a cookie", here);
   login.open = true;
-  login.body = object_schema({"token: string of the address"});
+  login.lane = Lane::kSlow;  // a password takes its time
+  login.body =
+      object_schema({gate.wants_password() ? "password: string" : "token: string of the address"});
+  router_.add("DELETE", "/v1/session", "log out", [this](const Request& r) {
+    Response out = Response::json({{"ended", true}});
+    out.header("Set-Cookie", gate_.logout(r));
+    return out;
+  });
   auto& events = router_.add(
       "GET", "/v1/events", "WebSocket: every event, numbered", [](const Request&) -> Response {
         throw HttpError{426, "usage", "this is a WebSocket", "connect with ws://"};
@@ -37,7 +45,7 @@ bool Front::is_events(const Request& r) const {
 const Route* Front::admit(Request& request) const {
   gate_.check_source(request);
   if (!is_api(request)) return nullptr;
-  if (!is_session(request)) gate_.check_session(request);
+  if (!is_session(request) || request.method == "DELETE") gate_.check_session(request);
   return &router_.match(request);
 }
 
@@ -45,18 +53,27 @@ Response Front::session(const Request& r) const {
   std::string csrf, cookie;
   if (r.method == "POST") {
     const json body = r.json();
-    auto login = gate_.login(body.at("token"));
+    if (const int64_t wait = gate_.wants_password() ? gate_.begin_try(r.client) : 0; wait > 0) {
+      const std::string seconds = std::to_string(wait);
+      Response late = Response::error(
+          HttpError{429, "password", "too many tries", "try again in " + seconds + " s"});
+      late.header("Retry-After", seconds);
+      return late;
+    }
+    const auto login = gate_.wants_password()
+                           ? gate_.login_with_password(body.at("password"), r.client)
+                           : gate_.login(body.at("token"));
     csrf = login.csrf;
     cookie = login.set_cookie;
   } else if (const auto known = gate_.csrf_of(r)) {
     csrf = *known;
   } else {
-    throw HttpError{401, "unauthorised", "this page has no session",
-                    "open the address that `likeness studio` prints, with its token"};
+    gate_.check_session(r);  // says what is missing
   }
   Response out = Response::json({{"csrf", csrf},
                                  {"version", app_.parts().version},
                                  {"boot", app_.events().boot()},
+                                 {"password", gate_.wants_password()},
                                  {"project", project_.empty() ? json() : json(project_)}});
   if (!cookie.empty()) out.header("Set-Cookie", cookie);
   return out;

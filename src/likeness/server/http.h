@@ -35,6 +35,7 @@ struct Request {
   std::map<std::string, std::string> headers;  ///< names in lower case; the first of each name
   std::map<std::string, std::string> params;   ///< of the route's template
   std::string body;
+  std::string client;  ///< whose tries to log in are counted together
 
   const std::string& param(const std::string& name) const;
   int64_t id(const std::string& name) const;  ///< a param that is a number; HttpError 404

@@ -5,7 +5,6 @@
 #include "likeness/tasks/consent_ops.h"
 
 namespace likeness::server {
-namespace fs = std::filesystem;
 using nlohmann::json;
 namespace {
 
@@ -24,19 +23,6 @@ Response request(App& app, const Request& r) {
   return Response::json(out, 201);
 }
 
-/// The whole upload goes to work/evidence: it never becomes a clip of the project.
-std::string take_evidence(App& app, const Request& r, const project::Project& p,
-                          const std::string& upload) {
-  const fs::path file = app.uploads().finish(r.param("project"), upload);
-  const fs::path folder = p.folder() / "work" / "evidence" / upload;
-  std::error_code ec;
-  fs::create_directories(folder, ec);
-  fs::rename(file, folder / file.filename(), ec);
-  app.uploads().drop(r.param("project"), upload);
-  if (ec) throw_errno(ec.value(), "cannot keep the evidence");
-  return "work/evidence/" + upload + "/" + file.filename().string();
-}
-
 Response record(App& app, const Request& r) {
   const auto p = app.project(r);
   const json body = r.json();
@@ -44,10 +30,9 @@ Response record(App& app, const Request& r) {
   json arguments = {{"subject", r.param("subject")}};
   for (const char* name : {"request", "reviewer", "words_confirmed"})
     if (body.contains(name) && !body[name].is_null()) arguments[name] = body[name];
-  if (const std::string upload = body.value("upload", ""); !upload.empty()) {
-    if (!is_id(upload)) throw HttpError{400, "bad_request", "that is no upload", "begin one"};
-    arguments["evidence"] = take_evidence(app, r, *p, upload);
-  }
+  // It never becomes a clip of the project.
+  if (!body.value("upload", "").empty())
+    arguments["evidence"] = keep_upload(app, r, *p, "evidence");
   return Response::json(
       app.queue().add(r.param("project"), "consent-record", arguments, json::object()), 201);
 }

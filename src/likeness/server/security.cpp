@@ -2,6 +2,7 @@
 #include "likeness/server/security.h"
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 
 #include "likeness/base/hash.h"
@@ -11,7 +12,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kSessionSeconds = 7 * 24 * 3600;
+constexpr int64_t kSessionSeconds = 7 * 24 * 3600, kPasswordSessionSeconds = 24 * 3600;
 constexpr size_t kMaxSessions = 32;
 
 std::string lower(std::string s) {
@@ -46,21 +47,29 @@ std::optional<std::string> cookie_value(std::string_view header, std::string_vie
 }
 
 Gatekeeper::Gatekeeper(int port, std::filesystem::path store)
-    : token_(hex(trust::random_bytes(24))),
-      cookie_name_("likeness_session_" + std::to_string(port)),
-      store_(std::move(store)) {
+    : Gatekeeper(Door{.port = port, .store = std::move(store)}) {}
+
+Gatekeeper::Gatekeeper(Door door) : door_(std::move(door)) {
+  const bool tls = wants_password();
+  if (!tls) token_ = hex(trust::random_bytes(24));
   // Cookies do not know ports: the name does, so that two studios do not log each other out.
-  for (const char* name : {"127.0.0.1", "localhost", "[::1]"}) {
-    const std::string host = std::string(name) + ":" + std::to_string(port);
+  cookie_name_ =
+      (tls ? "__Host-likeness_session_" : "likeness_session_") + std::to_string(door_.port);
+  for (const std::string& name : door_.names) {
+    const std::string host = lower(name) + ":" + std::to_string(door_.port);
     hosts_.insert(host);
-    origins_.insert("http://" + host);
+    origins_.insert((tls ? "https://" : "http://") + host);
+    if (tls && door_.port == 443) {  // browsers leave it out
+      hosts_.insert(lower(name));
+      origins_.insert("https://" + lower(name));
+    }
   }
-  if (store_.empty()) return;
+  if (door_.store.empty()) return;
   try {
-    const auto j = nlohmann::json::parse(trust::read_private_file(store_), nullptr, false);
+    const auto j = nlohmann::json::parse(trust::read_private_file(door_.store), nullptr, false);
     if (j.is_object())
       for (const auto& [hash, at] : j.items())
-        if (at.is_number_integer() && std::time(nullptr) - at.get<int64_t>() < kSessionSeconds)
+        if (at.is_number_integer() && std::time(nullptr) - at.get<int64_t>() < session_seconds())
           sessions_[hash] = at;
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kNotFound)
@@ -89,7 +98,7 @@ std::optional<std::string> Gatekeeper::session_of(const Request& request) const 
   if (!cookie || cookie->size() != 64) return std::nullopt;
   std::lock_guard lock(mutex_);
   const auto it = sessions_.find(sha256(*cookie));
-  if (it == sessions_.end() || std::time(nullptr) - it->second >= kSessionSeconds)
+  if (it == sessions_.end() || std::time(nullptr) - it->second >= session_seconds())
     return std::nullopt;
   return cookie;
 }
@@ -102,35 +111,78 @@ std::optional<std::string> Gatekeeper::csrf_of(const Request& request) const {
 
 void Gatekeeper::check_session(const Request& request) const {
   const auto csrf = csrf_of(request);
-  if (!csrf)
-    throw HttpError{401, "unauthorised", "this page has no session",
-                    "open the address that `likeness studio` prints, with its token"};
+  if (!csrf) throw no_session();
   if (!is_reading(request.method) && !same_secret(request.header("x-likeness-csrf"), *csrf))
     throw HttpError{403, "refused", "the request does not prove that it comes from the studio",
                     "load the page again"};
+}
+
+int64_t Gatekeeper::session_seconds() const {
+  return wants_password() ? kPasswordSessionSeconds : kSessionSeconds;
+}
+
+HttpError Gatekeeper::no_session() const {
+  if (wants_password())
+    return {401, "password", "this page has no session", "log in with the studio's password"};
+  return {401, "unauthorised", "this page has no session",
+          "open the address that `likeness studio` prints, with its token"};
 }
 
 Gatekeeper::Login Gatekeeper::login(const std::string& token) {
   if (!same_secret(token, token_))
     throw HttpError{401, "unauthorised", "the token is wrong",
                     "open the address that `likeness studio` printed last"};
-  const std::string cookie = hex(trust::random_bytes(32));
+  return new_session();
+}
+
+int64_t Gatekeeper::begin_try(const std::string& client) {
+  using namespace std::chrono;
+  return limit_.begin(client,
+                      duration_cast<seconds>(steady_clock::now().time_since_epoch()).count());
+}
+
+Gatekeeper::Login Gatekeeper::login_with_password(const std::string& password,
+                                                  const std::string& client) {
+  if (!wants_password() || !password_matches(door_.password, password)) {
+    log_warning("a wrong password from " + client);
+    throw HttpError{401, "password", "the password is wrong",
+                    "type it again; `likeness studio --password-file` sets another one"};
+  }
+  limit_.succeeded(client);
+  log_info("a login from " + client);
+  return new_session();
+}
+
+std::string Gatekeeper::cookie(const std::string& value, int64_t seconds) const {
+  return cookie_name_ + "=" + value +
+         "; HttpOnly; SameSite=Strict; Path=/; Max-Age=" + std::to_string(seconds) +
+         (wants_password() ? "; Secure" : "");
+}
+
+Gatekeeper::Login Gatekeeper::new_session() {
+  const std::string value = hex(trust::random_bytes(32));
   std::lock_guard lock(mutex_);
-  sessions_[sha256(cookie)] = std::time(nullptr);
+  sessions_[sha256(value)] = std::time(nullptr);
   while (sessions_.size() > kMaxSessions)
     sessions_.erase(
         std::min_element(sessions_.begin(), sessions_.end(),
                          [](const auto& a, const auto& b) { return a.second < b.second; }));
   save_locked();
-  return {cookie_name_ + "=" + cookie +
-              "; HttpOnly; SameSite=Strict; Path=/; Max-Age=" + std::to_string(kSessionSeconds),
-          csrf_for(cookie)};
+  return {cookie(value, session_seconds()), csrf_for(value)};
+}
+
+std::string Gatekeeper::logout(const Request& request) {
+  const auto value = session_of(request);
+  std::lock_guard lock(mutex_);
+  if (value) sessions_.erase(sha256(*value));
+  save_locked();
+  return cookie("", 0);
 }
 
 void Gatekeeper::save_locked() const {
-  if (store_.empty()) return;
+  if (door_.store.empty()) return;
   try {
-    trust::write_private_file(store_, nlohmann::json(sessions_).dump(), true);
+    trust::write_private_file(door_.store, nlohmann::json(sessions_).dump(), true);
   } catch (const Error& e) {  // then an open page has to be opened anew after a restart
     log_warning(std::string("the session could not be kept: ") + e.what());
   }

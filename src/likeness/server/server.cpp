@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/server/server.h"
 
+#include <algorithm>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "likeness/base/atomic_file.h"
@@ -28,16 +31,48 @@ int remembered_port(const std::filesystem::path& file) {
 }
 
 /// Nothing when the port is taken.
-std::optional<tcp::acceptor> listen(asio::io_context& context, int port) {
+std::optional<tcp::acceptor> listen(asio::io_context& context, const asio::ip::address& address,
+                                    int port) {
   boost::system::error_code ec;
   tcp::acceptor acceptor(context);
-  const tcp::endpoint here(asio::ip::address_v4::loopback(), static_cast<uint16_t>(port));
+  const tcp::endpoint here(address, static_cast<uint16_t>(port));
   acceptor.open(here.protocol(), ec);
   if (!ec) acceptor.set_option(asio::socket_base::reuse_address(true), ec);
   if (!ec) acceptor.bind(here, ec);
   if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec == boost::system::errc::address_not_available)
+    throw Error(ErrorCode::kIo, address.to_string() + " is not an address of this machine",
+                "`ip address` lists them");
   if (ec) return std::nullopt;
   return acceptor;
+}
+
+asio::ip::address address_of(const std::string& text) {
+  boost::system::error_code ec;
+  const auto address = asio::ip::make_address(text, ec);
+  if (ec)
+    throw Error(ErrorCode::kUsage, "'" + text + "' is not an IP address",
+                "give an address of this machine, like 192.168.1.20; `ip address` lists them");
+  return address;
+}
+
+std::string in_url(const asio::ip::address& address) {
+  return address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
+}
+
+std::unique_ptr<asio::ssl::context> tls_context(const Certificate& certificate) {
+  namespace ssl = asio::ssl;
+  auto out = std::make_unique<ssl::context>(ssl::context::tls_server);
+  out->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
+                   ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 |
+                   ssl::context::no_compression | SSL_OP_NO_RENEGOTIATION);
+  boost::system::error_code ec;
+  out->use_certificate_chain(asio::buffer(certificate.chain_pem), ec);
+  if (!ec) out->use_private_key(asio::buffer(certificate.key_pem), ssl::context::pem, ec);
+  if (ec)
+    throw Error(ErrorCode::kBadInput, "the certificate cannot be used: " + ec.message(),
+                "give one for a TLS server, with its key");
+  return out;
 }
 
 }  // namespace
@@ -48,6 +83,8 @@ struct Server::Impl {
   App& app;
   std::unique_ptr<Gatekeeper> gate;
   std::unique_ptr<Front> front;
+  std::unique_ptr<asio::ssl::context> tls;
+  std::string host;  // in the address
   std::unique_ptr<Shared> shared;
   asio::io_context context{1};
   std::optional<tcp::acceptor> acceptor;
@@ -91,27 +128,55 @@ struct Server::Impl {
   }
 };
 
+bool needs_protection(const std::string& address) {
+  return address_of(address) != asio::ip::address_v4::loopback();
+}
+
+bool is_host_name(std::string_view text) {
+  if (text.empty() || text.size() > 253 || text.front() == '-' || text.front() == '.') return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.';
+  });
+}
+
 Server::Server(App& app, const ServerOptions& options) : impl_(new Impl(app)) {
+  if (options.tls.has_value() != !options.password.empty() ||
+      (needs_protection(options.address) && !options.tls))
+    throw Error(ErrorCode::kUsage, "another address than 127.0.0.1 needs TLS and a password",
+                "give --tls-cert and --tls-key or --tls-self-signed, and --password-file");
+  const auto address = address_of(options.address);
   auto& acceptor = impl_->acceptor;
   if (options.port == 0)
     if (const int last = remembered_port(options.last_port))
-      acceptor = listen(impl_->context, last);  // an open page finds the studio again
-  if (!acceptor) acceptor = listen(impl_->context, options.port);
+      acceptor = listen(impl_->context, address, last);  // an open page finds the studio again
+  if (!acceptor) acceptor = listen(impl_->context, address, options.port);
   if (!acceptor)
     throw Error(ErrorCode::kIo, "port " + std::to_string(options.port) + " cannot be used",
                 "another program has it; leave --port out to get a free one");
   if (!options.last_port.empty())
     write_file_atomic(options.last_port, std::to_string(port()) + "\n");
-  impl_->gate = std::make_unique<Gatekeeper>(port(), options.sessions);
+  Door door{.port = port(), .store = options.sessions, .password = options.password};
+  if (options.tls) {
+    impl_->tls = tls_context(*options.tls);
+    door.names = options.names;
+    if (!address.is_unspecified()) door.names.insert(door.names.begin(), in_url(address));
+    if (door.names.empty())
+      throw Error(ErrorCode::kUsage, "every address of this machine, but under which name?",
+                  "say with --host what browsers will open, or give one address");
+  }
+  impl_->host = door.names[0];
+  impl_->gate = std::make_unique<Gatekeeper>(std::move(door));
   impl_->front = std::make_unique<Front>(app, *impl_->gate);
-  impl_->shared.reset(new Shared{app, *impl_->front, impl_->lanes});
+  impl_->shared.reset(new Shared{app, *impl_->front, impl_->lanes, impl_->tls.get()});
 }
 Server::~Server() = default;
 
 int Server::port() const { return impl_->acceptor->local_endpoint().port(); }
 const std::string& Server::token() const { return impl_->gate->token(); }
 std::string Server::url() const {
-  return "http://127.0.0.1:" + std::to_string(port()) + "/#token=" + token();
+  const std::string at = impl_->host + ":" + std::to_string(port()) + "/";
+  return impl_->tls ? "https://" + at : "http://" + at + "#token=" + token();
 }
 void Server::set_project(const std::string& id) { impl_->front->set_project(id); }
 

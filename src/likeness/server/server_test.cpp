@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "likeness/base/atomic_file.h"
+#include "likeness/server/certificate.h"
 #include "likeness/server/events.h"
+#include "likeness/server/password.h"
 #include "likeness/server/pool.h"
 #include "likeness/server/ranges.h"
 #include "likeness/server/router.h"
@@ -207,6 +209,115 @@ TEST(Sessions, SurviveARestart) {
   EXPECT_NO_THROW(Gatekeeper(8123, file).check_session(r));
   fs::remove(file);
   EXPECT_EQ(status_of([&] { Gatekeeper(8123, file).check_session(r); }), 401);
+}
+
+TEST(Passwords, AreKeptAsSlowSaltedHashes) {
+  const std::string kept = hash_password("correct horse battery");
+  EXPECT_TRUE(password_matches(kept, "correct horse battery"));
+  EXPECT_NE(kept, hash_password("correct horse battery"));  // another salt
+  EXPECT_EQ(kept.find("horse"), std::string::npos);
+  for (const char* wrong :
+       {"", "correct horse batter", "correct horse battery ", "Correct horse battery"})
+    EXPECT_FALSE(password_matches(kept, wrong)) << wrong;
+  EXPECT_FALSE(password_matches(kept, std::string(2000, 'x')));
+  const std::string hash = kept.substr(kept.rfind('$'));
+  for (const std::string& damaged :
+       {std::string(), std::string("scrypt"), kept.substr(0, kept.size() - 1), kept + "0",
+        "scrypt$15$8$1$00" + hash, "scrypt$40$8$1$00" + hash, "scrypt$15$x$1$00" + hash,
+        std::string("plain$15$8$1$00$correct horse battery")})
+    EXPECT_FALSE(password_matches(damaged, "correct horse battery")) << damaged;
+  EXPECT_THROW(hash_password("too short"), Error);
+  EXPECT_THROW(hash_password(std::string(5000, 'x')), Error);
+}
+
+TEST(LoginLimits, WaitsGrowForOneAddressOnly) {
+  LoginLimit limit;
+  int64_t now = 1000;
+  for (int i = 0; i < LoginLimit::kFreeTries; ++i) EXPECT_EQ(limit.begin("a", now), 0);
+  int64_t before = 0;
+  for (int i = 0; i < 20; ++i) {
+    const int64_t wait = limit.begin("a", now);
+    EXPECT_GE(wait, before);
+    EXPECT_LE(wait, LoginLimit::kLongestWait);
+    before = wait;
+    EXPECT_EQ(limit.begin("b", now), 0);
+    limit.succeeded("b");
+    EXPECT_GT(limit.begin("a", now + wait - 1), 0);  // asking again does not help
+    now += wait;
+    EXPECT_EQ(limit.begin("a", now), 0);
+  }
+  EXPECT_EQ(before, LoginLimit::kLongestWait);
+  limit.succeeded("a");
+  EXPECT_EQ(limit.begin("a", now), 0);
+}
+
+TEST(LoginLimits, ManyAddressesGuessNoFaster) {
+  LoginLimit limit;
+  int tried = 0;
+  for (int i = 0; i < 10000; ++i) tried += limit.begin("address " + std::to_string(i), 5000) == 0;
+  EXPECT_EQ(tried, LoginLimit::kMostTriesAMinute);
+  EXPECT_EQ(limit.begin("another", 5060), 0);
+  EXPECT_EQ(client_of_address("192.0.2.7"), "192.0.2.7");
+  EXPECT_EQ(client_of_address("2001:db8:1:2:3:4:5:6"), client_of_address("2001:db8:1:2::9"));
+  EXPECT_NE(client_of_address("2001:db8:1:2::9"), client_of_address("2001:db8:1:3::9"));
+}
+
+TEST(Certificates, OwnOneIsKeptUntilANameIsMissing) {
+  const fs::path folder =
+      fs::temp_directory_path() / ("likeness-tls-" + std::to_string(::getpid()));
+  fs::create_directories(folder);
+  const Certificate first = own_certificate(folder, {"192.0.2.7", "studio.example"});
+  EXPECT_EQ(first.fingerprint.size(), 95u);
+  EXPECT_EQ(first.names, (std::vector<std::string>{"192.0.2.7", "studio.example"}));
+  EXPECT_EQ(own_certificate(folder, {"studio.example"}).fingerprint, first.fingerprint);
+  EXPECT_NE(own_certificate(folder, {"2001:db8::5"}).fingerprint, first.fingerprint);
+  const auto mode = fs::status(folder / "studio-tls.pem").permissions();
+  EXPECT_EQ(mode & (fs::perms::group_all | fs::perms::others_all), fs::perms::none);
+  // From files, as others make them.
+  const Certificate other = own_certificate(folder, {"192.0.2.8"});
+  write_file_atomic(folder / "cert.pem", other.chain_pem);
+  write_file_atomic(folder / "key.pem", other.key_pem);
+  EXPECT_THROW(read_certificate(folder / "cert.pem", folder / "key.pem"),
+               Error);  // readable by all
+  fs::permissions(folder / "key.pem", fs::perms::owner_read);
+  EXPECT_EQ(read_certificate(folder / "cert.pem", folder / "key.pem").fingerprint,
+            other.fingerprint);
+  write_file_atomic(folder / "cert.pem", first.chain_pem);
+  EXPECT_THROW(read_certificate(folder / "cert.pem", folder / "key.pem"), Error);  // another's key
+  write_file_atomic(folder / "studio-tls.pem", "damaged");
+  fs::permissions(folder / "studio-tls.pem", static_cast<fs::perms>(0600));
+  EXPECT_NE(own_certificate(folder, {"192.0.2.8"}).fingerprint, other.fingerprint);
+  fs::remove_all(folder);
+}
+
+TEST(PasswordDoor, OnlyHttpsAndOnlyItsNames) {
+  Gatekeeper gate(Door{.port = 443,
+                       .names = {"192.0.2.7", "Studio.example"},
+                       .password = hash_password("correct horse battery")});
+  EXPECT_TRUE(gate.token().empty());
+  EXPECT_EQ(status_of([&] { gate.login(""); }), 401);
+  const auto source = [&](const std::string& host, const std::string& origin) {
+    return status_of([&] {
+      gate.check_source(request("GET", "/v1/projects", {{"host", host}, {"origin", origin}}));
+    });
+  };
+  EXPECT_EQ(source("192.0.2.7:443", "https://192.0.2.7:443"), 200);
+  EXPECT_EQ(source("studio.example", "https://studio.example"), 200);  // 443 is left out
+  EXPECT_EQ(source("studio.example", "http://studio.example"), 403);
+  EXPECT_EQ(source("127.0.0.1:443", ""), 421);
+  EXPECT_EQ(source("localhost", ""), 421);
+  EXPECT_EQ(status_of([&] { gate.login_with_password("wrong", "c"); }), 401);
+  int64_t waits = 0;
+  for (int i = 0; i < 12; ++i) waits += gate.begin_try("guesser") > 0;
+  EXPECT_GT(waits, 0);
+  EXPECT_EQ(gate.begin_try("c"), 0);
+  const auto login = gate.login_with_password("correct horse battery", "c");
+  EXPECT_NE(login.set_cookie.find("; Secure"), std::string::npos);
+  const std::string cookie = login.set_cookie.substr(0, login.set_cookie.find(';'));
+  const Request r = request("GET", "/v1/projects", {{"cookie", cookie}});
+  EXPECT_NO_THROW(gate.check_session(r));
+  EXPECT_NE(gate.logout(r).find("Max-Age=0"), std::string::npos);
+  EXPECT_EQ(status_of([&] { gate.check_session(r); }), 401);
 }
 
 TEST(Ranges, ParseAsTheRfcSays) {

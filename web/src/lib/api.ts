@@ -24,6 +24,7 @@ export function explain(error: unknown): ErrorBody {
   return { code: 'internal', what: error instanceof Error ? error.message : String(error), hint: 'Reload the page. If it happens again, look at Jobs and Doctor.' };
 }
 
+const kSession = '/v1/session';
 let csrf = '';
 
 async function failure(response: Response): Promise<ApiError> {
@@ -67,9 +68,15 @@ export async function request(path: string, options: RequestOptions = {}): Promi
     if (isAbort(error)) throw error;
     throw new ApiError(0, 'offline', 'The studio does not answer.', 'Is `likeness studio` still running? The page goes on by itself when it is back.');
   }
-  if (!response.ok) throw await failure(response);
-  return response;
+  if (response.ok) return response;
+  const error = await failure(response);
+  if (error.status === 401 && error.code === 'password' && (path !== kSession || method === 'GET')) onLocked();
+  throw error;
 }
+
+let onLocked = () => {};
+/** What to do when the session has ended and a password is asked for again. */
+export const whenLocked = (run: () => void) => void (onLocked = run);
 
 export async function call<T>(path: string, options: RequestOptions = {}): Promise<T> {
   const response = await request(path, options);
@@ -87,7 +94,12 @@ export const remove = <T>(path: string) => call<T>(path, { method: 'DELETE' });
 export async function startSession(): Promise<Session> {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (token) history.replaceState(null, '', location.pathname + location.search);
-  const session = token ? await post<Session>('/v1/session', { token }) : await get<Session>('/v1/session');
+  return keepSession(token ? await post<Session>(kSession, { token }) : await get<Session>(kSession));
+}
+export const login = async (password: string) => keepSession(await post<Session>(kSession, { password }));
+export const logout = () => remove<unknown>(kSession);
+
+function keepSession(session: Session): Session {
   csrf = session.csrf;
   return session;
 }

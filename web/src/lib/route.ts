@@ -2,7 +2,7 @@
 // Addresses: /p/PROJECT/ROOM/ITEM?frame=12&… Everything that is looked at is in the address, so a
 // reload, a bookmark and the back button bring it back.
 
-export const kRooms = ['projects', 'media', 'faces', 'train', 'swap', 'consent', 'outputs', 'jobs', 'doctor'] as const;
+export const kRooms = ['projects', 'media', 'faces', 'train', 'swap', 'voice', 'consent', 'outputs', 'jobs', 'doctor'] as const;
 export type Room = (typeof kRooms)[number];
 /** Rooms that mean something without a project. */
 export const kFreeRooms: readonly Room[] = ['projects', 'doctor'];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page knows of the server: the lists of the open project, kept fresh by the event stream.
 // Rooms read from here and never keep copies.
-import { ApiError, get, post, projectPath, put, startSession } from './api';
+import { ApiError, get, login, logout, post, projectPath, put, startSession, whenLocked } from './api';
 import { events, type ServerEvent } from './events.svelte';
 import { router } from './router.svelte';
 import { attempt, toasts } from './toast.svelte';
@@ -21,6 +21,8 @@ const kRefreshOf: Record<string, ListName[]> = {
 
 class Store {
   session = $state<Session | null>(null);
+  /** A password is asked for before anything else. */
+  locked = $state(false);
   /** Why there is no session or no project, for the whole page. */
   failure = $state<ErrorBody | null>(null);
   projects = $state<ProjectRow[] | null>(null);
@@ -50,22 +52,44 @@ class Store {
   }
 
   async start() {
+    whenLocked(() => this.#lock());
     try {
       this.session = await startSession();
     } catch (error) {
+      if (error instanceof ApiError && error.code === 'password') return this.#lock();
       this.failure = error instanceof ApiError
         ? { code: error.code, what: error.status === 401 ? 'This page has no access yet.' : error.what, hint: error.status === 401 ? 'Open the whole address that `likeness studio` printed: it ends in #token=…' : error.hint }
         : { code: 'internal', what: String(error), hint: 'Reload the page.' };
       return;
     }
+    await this.#begin(this.session);
+  }
+
+  async #begin(session: Session) {
     events.on((event) => this.#onEvent(event));
     events.start();
     void attempt(async () => (this.tasks = await get<Record<string, TaskInfo>>('/v1/tasks')));
     void this.loadProjects();
-    if (!router.route.project && router.route.room === 'projects' && this.session.project && !sessionStorage.getItem('likeness-opened')) {
+    if (!router.route.project && router.route.room === 'projects' && session.project && !sessionStorage.getItem('likeness-opened')) {
       sessionStorage.setItem('likeness-opened', '1');
-      await this.open(this.session.project, true);
+      await this.open(session.project, true);
     }
+  }
+
+  #lock() {
+    this.session = null;
+    this.locked = true;
+  }
+  /** Throws ApiError when the password is wrong, or there were too many tries. */
+  async login(password: string) {
+    this.session = await login(password);
+    this.locked = false;
+    if (Object.keys(this.tasks).length > 0) void events.retry();
+    else await this.#begin(this.session);
+  }
+  async logout() {
+    await attempt(logout);
+    location.assign('/');
   }
 
   async loadProjects() {
@@ -86,6 +110,7 @@ class Store {
       if (this.#opening !== id) return;
       this.project = project;
       this.ui = ui ?? {};
+      edits.open(projectPath(id), this.ui.edits, (kept) => this.keep({ edits: kept }));
       if (resume) this.#resume(id);
     } catch (error) {
       this.project = null;
@@ -179,7 +204,7 @@ class Store {
 
   #lookAt(job: Job) {
     const model = job.arguments.model;
-    const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''], 'consent-record': ['consent', String(job.arguments.subject ?? '')] }[job.task];
+    const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''], speak: ['voice', ''], 'voice-convert': ['voice', ''], 'consent-record': ['consent', String(job.arguments.subject ?? '')] }[job.task];
     return target ? { room: target[0], label: 'Look', run: () => router.go({ room: target[0] as 'faces', item: target[1]!, query: {} }) } : undefined;
   }
 

@@ -2,10 +2,14 @@
 // What the server's API under /v1 sends and takes. Frames count from 0, times are seconds, boxes and
 // landmarks are pixels of the frame. Options of tasks are not here: see src/generated and schema.ts.
 
+import type { Kept } from './edit';
+
 export interface Session {
   csrf: string;
   version: string;
   project: string | null;
+  /** Other machines may ask: the session began with a password and can be ended. */
+  password: boolean;
 }
 
 export interface ProjectRow {
@@ -232,6 +236,21 @@ export interface Output {
   frames?: number;
 }
 
+/** One that can speak, or an enrolled person (engine "enrolled"). */
+export interface VoiceRow {
+  name: string;
+  engine: string;
+  language: string;
+  licence: string;
+  title: string;
+  works: boolean;
+  default: boolean;
+  problem?: string;
+  minutes?: number | null;
+  clips?: number | null;
+  trained?: boolean;
+}
+
 export interface Verification {
   verdict: string;
   summary: string;
@@ -314,6 +333,8 @@ export interface UiState {
   advanced?: boolean;
   swap?: Record<string, SwapDraft>;
   splits?: Record<string, number>;
+  /** What can be undone and done again. */
+  edits?: Kept;
 }
 
 export interface SwapDraft {
