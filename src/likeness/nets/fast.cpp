@@ -26,8 +26,8 @@ class FastDecoderImpl : public torch::nn::Module {
   }
   FaceOutput forward(torch::Tensor x, const torch::Tensor& base) {
     for (auto& up : ups_) x = up->lrelu_up(x, kSlope);
-    auto y = depth_to_space(out_(x).to(torch::kFloat32));
-    return {(base + y.narrow(1, 0, 3)).clamp(0.0, 1.0), torch::sigmoid(y.narrow(1, 3, 1))};
+    auto [rgb, mask] = face_head(out_(x), base);
+    return {rgb, mask};
   }
   double macs() const {
     double sum = 0;

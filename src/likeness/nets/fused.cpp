@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/nets/fused.h"
 
+#include <array>
+#include <vector>
+
 #include <ATen/Parallel.h>
 
 #include "likeness/base/error.h"
@@ -149,6 +152,102 @@ struct ConvLRelu : torch::autograd::Function<ConvLRelu> {
   }
 };
 
+/// Channels of one row of pixels, each on its own: loops over them are vectorised.
+using Row = std::array<std::vector<float>, 16>;
+
+template <typename T>
+void split_channels(const T* pixels, int64_t width, Row& row) {
+  for (int64_t i = 0; i < width; ++i)
+    for (int64_t c = 0; c < 16; ++c) row[c][i] = to_float(pixels[i * 16 + c]);
+}
+
+/// f(first value of the row in x, image, row of the picture that the row's upper half becomes, two
+/// scratch rows).
+template <typename F>
+void for_each_row(const torch::Tensor& x, F&& f) {
+  const int64_t n = x.size(0), h = x.size(2), w = x.size(3);
+  at::parallel_for(0, n * h, std::max<int64_t>(1, kGrain / (16 * w)),
+                   [&](int64_t begin, int64_t end) {
+                     static thread_local Row in, out;
+                     for (Row* row : {&in, &out})
+                       for (auto& channel : *row) channel.resize(w);
+                     for (int64_t row = begin; row < end; ++row)
+                       f(row * w * 16, row / h, row % h * 2, in, out);
+                   });
+}
+
+struct Head : torch::autograd::Function<Head> {
+  static variable_list forward(AutogradContext* ctx, const torch::Tensor& x,
+                               const torch::Tensor& base) {
+    const int64_t n = x.size(0), w = x.size(3), height = 2 * x.size(2), width = 2 * w;
+    auto rgb = torch::empty({n, 3, height, width}, torch::kFloat32);
+    auto mask = torch::empty({n, 1, height, width}, torch::kFloat32);
+    const float* base_values = base.data_ptr<float>();
+    float *rgb_values = rgb.data_ptr<float>(), *mask_values = mask.data_ptr<float>();
+    with_type(x, [&](auto* p) {
+      for_each_row(x, [&](int64_t at, int64_t image, int64_t y, Row& in, Row&) {
+        split_channels(p + at, w, in);
+        for (int64_t dy = 0; dy < 2; ++dy) {
+          for (int64_t c = 0; c < 3; ++c) {
+            const int64_t line = ((image * 3 + c) * height + y + dy) * width;
+            const float *left = in[dy * 8 + c].data(), *right = in[dy * 8 + 4 + c].data();
+            const float* from = base_values + line;
+            float* to = rgb_values + line;
+            for (int64_t i = 0; i < w; ++i) {
+              const float a = from[2 * i] + left[i], b = from[2 * i + 1] + right[i];
+              to[2 * i] = a < 0 ? 0.0f : a > 1 ? 1.0f : a;  // not a number stays so
+              to[2 * i + 1] = b < 0 ? 0.0f : b > 1 ? 1.0f : b;
+            }
+          }
+          float* to = mask_values + (image * height + y + dy) * width;
+          const float *left = in[dy * 8 + 3].data(), *right = in[dy * 8 + 7].data();
+          for (int64_t i = 0; i < w; ++i) to[2 * i] = left[i], to[2 * i + 1] = right[i];
+        }
+      });
+    });
+    mask.sigmoid_();
+    ctx->save_for_backward({x, base, mask});
+    return {rgb, mask};
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto &x = saved[0], &base = saved[1], &mask = saved[2];
+    const auto rgb_grad = grads[0].defined() ? grads[0].contiguous() : torch::zeros_like(base);
+    const auto mask_grad = grads[1].defined() ? grads[1].contiguous() : torch::zeros_like(mask);
+    auto result = torch::empty_like(x, kLast);
+    const float *base_values = base.data_ptr<float>(), *soft = mask.data_ptr<float>();
+    const float *g = rgb_grad.data_ptr<float>(), *m = mask_grad.data_ptr<float>();
+    const int64_t w = x.size(3), height = 2 * x.size(2), width = 2 * w;
+    with_type(x, [&](auto* p) {
+      auto* r = static_cast<std::remove_pointer_t<decltype(p)>*>(result.data_ptr());
+      for_each_row(x, [&](int64_t at, int64_t image, int64_t y, Row& in, Row& out) {
+        split_channels(p + at, w, in);
+        for (int64_t dy = 0; dy < 2; ++dy)
+          for (int64_t dx = 0; dx < 2; ++dx) {
+            const int64_t block = (2 * dy + dx) * 4;
+            for (int64_t c = 0; c < 3; ++c) {
+              const int64_t line = ((image * 3 + c) * height + y + dy) * width + dx;
+              const float *from = base_values + line, *grad = g + line;
+              const float* moved = in[block + c].data();
+              float* to = out[block + c].data();
+              for (int64_t i = 0; i < w; ++i) {
+                const float v = from[2 * i] + moved[i];
+                to[i] = v >= 0 && v <= 1 ? grad[2 * i] : 0.0f;
+              }
+            }
+            const int64_t line = (image * height + y + dy) * width + dx;
+            const float *s = soft + line, *grad = m + line;
+            float* to = out[block + 3].data();
+            for (int64_t i = 0; i < w; ++i) to[i] = grad[2 * i] * s[2 * i] * (1 - s[2 * i]);
+          }
+        for (int64_t i = 0; i < w; ++i)
+          for (int64_t c = 0; c < 16; ++c) store(r[at + i * 16 + c], out[c][i]);
+      });
+    });
+    return {result, torch::Tensor()};
+  }
+};
+
 /// In place where autograd allows it: a convolution does not need its own output.
 torch::Tensor leaky_relu_in_place(torch::Tensor y, float slope) {
   return at::leaky_relu_(y, slope);
@@ -196,6 +295,18 @@ torch::Tensor depth_to_space(const torch::Tensor& x) {
       .permute({0, 1, 3, 2, 4, 5})
       .reshape({n, 2 * h, 2 * w, c})
       .permute({0, 3, 1, 2});
+}
+
+FaceHead face_head(const torch::Tensor& x, const torch::Tensor& base) {
+  LIKENESS_REQUIRE(x.dim() == 4 && x.size(1) == 16 && base.dim() == 4 && base.size(1) == 3 &&
+                   base.size(0) == x.size(0) && base.size(2) == 2 * x.size(2) &&
+                   base.size(3) == 2 * x.size(3));
+  if (fusable(x) && base.scalar_type() == torch::kFloat32) {
+    const auto out = Head::apply(x.contiguous(kLast), base.contiguous());
+    return {out[0], out[1]};
+  }
+  const auto d = depth_to_space(x.to(torch::kFloat32));
+  return {(base + d.narrow(1, 0, 3)).clamp(0.0, 1.0), torch::sigmoid(d.narrow(1, 3, 1))};
 }
 
 }  // namespace likeness::nets

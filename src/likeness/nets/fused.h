@@ -25,4 +25,12 @@ torch::Tensor conv_lrelu_up(const torch::Tensor& x, const torch::Tensor& weight,
 /// (2 dy + dx) C + c goes to pixel (2y + dy, 2x + dx), channel c. (torch::pixel_shuffle is CRD.)
 torch::Tensor depth_to_space(const torch::Tensor& x);
 
+struct FaceHead {
+  torch::Tensor rgb, mask;  ///< N x 3 x 2H x 2W and N x 1 x 2H x 2W, float32 in [0,1]
+};
+/// What a decoder's last convolution gives, N x 16 x H x W, made into pictures: with d its
+/// depth_to_space in float32, rgb = clamp(base + d[0:3], 0, 1) and mask = sigmoid(d[3]). Gradients
+/// go to x only.
+FaceHead face_head(const torch::Tensor& x, const torch::Tensor& base);
+
 }  // namespace likeness::nets

@@ -130,6 +130,37 @@ TEST(Fused, DepthToSpaceIsDcr) {
       for (int c = 0; c < 2; ++c) EXPECT_EQ(y[0][c][dy][dx].item<float>(), (2 * dy + dx) * 2 + c);
 }
 
+TEST(Fused, FaceHeadEqualsTorchOperators) {
+  torch::manual_seed(5);
+  const auto base = torch::rand({3, 3, 8, 12});
+  const auto make = [] {
+    return torch::randn({3, 16, 4, 6}).contiguous(torch::MemoryFormat::ChannelsLast);
+  };
+  const auto like_rgb = torch::randn({3, 3, 8, 12}), like_mask = torch::randn({3, 1, 8, 12});
+  auto x = make().requires_grad_(), y = x.detach().clone().requires_grad_();
+  const auto ours = face_head(x, base);
+  const auto d = depth_to_space(y);
+  const auto rgb = (base + d.narrow(1, 0, 3)).clamp(0.0, 1.0);
+  const auto mask = torch::sigmoid(d.narrow(1, 3, 1));
+  EXPECT_TRUE(torch::equal(ours.rgb, rgb));
+  EXPECT_LT((ours.mask - mask).abs().max().item<float>(), 1e-6);
+  EXPECT_GT((rgb == 1).sum().item<int64_t>(), 20);  // both ends of the clamp are met
+  EXPECT_GT((rgb == 0).sum().item<int64_t>(), 20);
+  ((ours.rgb * like_rgb).sum() + (ours.mask * like_mask).sum()).backward();
+  ((rgb * like_rgb).sum() + (mask * like_mask).sum()).backward();
+  EXPECT_LT((x.grad() - y.grad()).abs().max().item<float>(), 1e-6);
+  // One of the two unused; another layout of the base, as the renderer has it; bfloat16.
+  x.mutable_grad() = torch::Tensor(), y.mutable_grad() = torch::Tensor();
+  (face_head(x, base.contiguous(torch::MemoryFormat::ChannelsLast)).rgb * like_rgb)
+      .sum()
+      .backward();
+  (((base + depth_to_space(y).narrow(1, 0, 3)).clamp(0.0, 1.0)) * like_rgb).sum().backward();
+  EXPECT_TRUE(torch::equal(x.grad(), y.grad()));
+  const auto half = x.detach().to(torch::kBFloat16);
+  EXPECT_TRUE(
+      torch::equal(face_head(half, base).rgb, face_head(half.to(torch::kFloat32), base).rgb));
+}
+
 TEST(Discriminator, StridesMatchThePublishedTable) {
   const std::pair<int, std::vector<int>> table[] = {
       {16, {2, 2, 2}},       {28, {2, 1, 2, 1, 2}}, {32, {2, 2, 2, 2}},
