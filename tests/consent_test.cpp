@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A person's consent from asking to revoking, with the real program. The people are rendered
 // performers who exist nowhere; the tests treat them as persons.
+#include "likeness/trust/consent.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -11,6 +13,8 @@
 #include "likeness/base/hash.h"
 #include "likeness/base/rng.h"
 #include "likeness/base/sealed_file.h"
+#include "likeness/faceset/faceset.h"
+#include "likeness/project/project.h"
 
 namespace likeness::tests {
 namespace {
@@ -41,6 +45,48 @@ class ConsentProgram : public ProgramTest {
           "Ben Rendered", "--description", "tests of this program"});
     good({"consent", "record", "film", subject, "licence.txt", "--reviewer", "a test"});
   }
+  /// Identity material of ben that lies in clear anywhere in the project: pictures, embeddings.
+  void nothing_in_clear() const {
+    const char* set_before = std::getenv("LIKENESS_HOME");
+    const std::string before = set_before ? set_before : "";
+    ::setenv("LIKENESS_HOME", (folder_ / "home").c_str(), 1);
+    std::vector<std::string> embeddings;
+    {
+      const auto project = project::Project::open(folder_ / "film");
+      const auto grant = trust::authorise(project, {.task = "test",
+                                                    .operation = trust::Operation::kAnalyse,
+                                                    .subjects = {{"ben", trust::Role::kFootage}}});
+      const auto set = faceset::Faceset::open(project.faceset_path("ben"));
+      for (const auto& i : set.items())
+        if (i.has_embedding)
+          embeddings.emplace_back(reinterpret_cast<const char*>(i.embedding.data()), 64);
+      ASSERT_FALSE(embeddings.empty());
+      int named = 0;  // with the key they are there as before
+      for (const auto& m : project.media())
+        for (const auto& t : project.tracks(m.id))
+          if (t.subject == "ben") named += t.embedding != face::Embedding{};
+      EXPECT_GT(named, 0);
+    }
+    if (set_before)
+      ::setenv("LIKENESS_HOME", before.c_str(), 1);
+    else
+      ::unsetenv("LIKENESS_HOME");
+    int searched = 0, sealed = 0;
+    for (const auto& f : fs::recursive_directory_iterator(folder_ / "film")) {
+      if (!f.is_regular_file()) continue;
+      std::ifstream in(f.path(), std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+      ++searched;
+      sealed += bytes.rfind("LKSEALED", 0) == 0;
+      for (const auto& e : embeddings)
+        EXPECT_EQ(bytes.find(e), std::string::npos) << "an embedding is in " << f.path();
+      if (f.path().filename() == "ava.faces") continue;
+      for (const std::string picture : {"\x89PNG\r\n\x1a\n", "\xff\xd8\xff\xe0"})
+        EXPECT_EQ(bytes.find(picture), std::string::npos) << "a picture is in " << f.path();
+    }
+    EXPECT_GT(searched, 8);
+    EXPECT_GE(sealed, 4) << "faceset, model, checkpoint, preview";
+  }
   const std::vector<std::string> train_ = {
       "train",       "film", "--model",         "m",     "--identity", "ben",
       "--performer", "ava",  "--preset",        "quick", "--minutes",  "0",
@@ -70,7 +116,9 @@ TEST_F(ConsentProgram, FromAskingToRevoking) {
     if (f.path().extension() == ".checkpoint") {
       EXPECT_TRUE(sealed_info(f.path()).has_value()) << f.path();
     }
+  EXPECT_TRUE(sealed_info(folder_ / "film/models/m/preview.png").has_value());
   good(train_);  // goes on from the sealed checkpoint
+  nothing_in_clear();
   const fs::path take = clip("ava-to-ben-take", 0, 30);
   const auto swap = good({"swap", "film", "--model", "m", take.string(), "-o", "out.mp4"});
   EXPECT_EQ(swap["frames_swapped"], 30);
