@@ -48,6 +48,30 @@ TEST_F(Swap, TrainSwapEvaluate) {
   EXPECT_EQ(info.width, 384);
   EXPECT_TRUE(info.has_audio);
   EXPECT_NEAR(info.duration_s, 1.6, 0.1);
+  // From an in to an out point: those frames, from 0 on, with their sound.
+  const auto part =
+      ok({"swap", "film", "--model", "m", take.string(), "-o", "part.mp4", "--frames", "10-24"});
+  EXPECT_EQ(part["frames"], 15);
+  EXPECT_EQ(part["frames_swapped"], 15);
+  EXPECT_EQ(part["part"], (nlohmann::json{{"first", 10}, {"last", 24}}));
+  const auto short_info = media::probe(folder_ / "part.mp4");
+  EXPECT_TRUE(short_info.has_audio);
+  EXPECT_NEAR(short_info.duration_s, 0.6, 0.05);
+  const auto whole_frames = frames_of(folder_ / "out.mp4"),
+             part_frames = frames_of(folder_ / "part.mp4");
+  ASSERT_EQ(part_frames.size(), 15u);
+  const auto difference = [&](size_t i, size_t k) {
+    double sum = 0;
+    for (size_t b = 0; b < part_frames[i].data.size(); ++b)
+      sum += std::abs(part_frames[i].data[b] - whole_frames[k].data[b]);
+    return sum / static_cast<double>(part_frames[i].data.size());
+  };
+  for (size_t i : {0u, 7u, 14u}) EXPECT_LT(difference(i, i + 10), 2.0) << i;
+  EXPECT_EQ(ok({"verify", "part.mp4"})["files"][0]["verdict"], "synthetic-verified");
+  fails({"swap", "film", "--model", "m", take.string(), "-o", "no.mp4", "--frames", "30-40"},
+        "usage", "no frame 40");
+  fails({"swap", "film", "--model", "m", take.string(), "-o", "no.mp4", "--frames", "9-3"}, "usage",
+        "9-3");
 
   const auto e =
       ok({"evaluate", "film", "out.mp4", "--target", take.string(), "--identity", "ben",

@@ -91,6 +91,9 @@ Times scan_parts(const std::vector<fs::path>& parts, const AVCodecParameters& fi
   }
   t.sorted = t.decoding_order;
   std::sort(t.sorted.begin(), t.sorted.end());
+  // Some containers know nothing of the last frame's: it is shown as long as the one before.
+  if (t.last_duration <= 1 && t.sorted.size() > 1)
+    t.last_duration = std::max<int64_t>(1, t.sorted.back() - t.sorted[t.sorted.size() - 2]);
   for (size_t i = 0; i < t.decoding_order.size(); ++i) {
     auto rank =
         std::lower_bound(t.sorted.begin(), t.sorted.end(), t.decoding_order[i]) - t.sorted.begin();

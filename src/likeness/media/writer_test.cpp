@@ -3,6 +3,7 @@
 #include <map>
 
 #include "likeness/base/options.h"
+#include "likeness/media/concatenate.h"
 #include "likeness/media/media_test_util.h"
 #include "likeness/media/source.h"
 #include "likeness/media/writer_options.h"
@@ -425,6 +426,47 @@ TEST(Concatenate, SoundComesFromTheSource) {
   EXPECT_GT(got.back().start_s, 2.94);
   VideoReader a(source), b(folder / "joined.mp4");
   for (int i = 0; i < 75; ++i) EXPECT_EQ(a.next()->time.value(), b.next()->time.value());
+}
+
+TEST(Concatenate, APieceOfTheMiddleBeginsAtZeroWithItsSound) {
+  NEED_FFMPEG();
+  TempFolder folder;
+  fs::path source = folder / "source.mp4", piece = folder / "piece.mp4";
+  ASSERT_TRUE(run_ffmpeg(
+      "-f lavfi -i testsrc2=size=64x64:rate=25:duration=4 -f lavfi -i sine=duration=4 -c:v libx264 "
+      "-c:a aac " +
+      source.string()));
+  std::vector<fs::path> parts;
+  for (int p = 0; p < 2; ++p) {  // frames 31..50 and 51..70
+    parts.push_back(folder / ("part" + std::to_string(p) + ".mp4"));
+    VideoReader reader(source);
+    reader.seek(31 + 20 * p);
+    VideoWriter writer(parts.back(), reader.info(), {.codec = "h264"});
+    for (int i = 0; i < 20; ++i) writer.write(*reader.next());
+    writer.finish();
+  }
+  concatenate_from_zero(parts, piece, source);
+  VideoReader a(source), b(piece);
+  EXPECT_EQ(b.count_frames(), 40);
+  EXPECT_NEAR(b.info().duration_s, 1.6, 0.03);
+  a.seek(31);
+  const double zero = a.next()->time.value();
+  EXPECT_NEAR(b.next()->time.value(), 0.0, 1e-4);
+  for (int i = 1; i < 40; ++i)
+    EXPECT_NEAR(a.next()->time.value() - zero, b.next()->time.value(), 1e-4) << i;
+  // Each packet of the sound lies as far from its picture as it did.
+  std::map<std::string, double> where;
+  for (const Sound& s : sound_packets(source)) where.emplace(s.bytes, s.start_s);
+  const auto sound = sound_packets(piece);
+  ASSERT_GT(sound.size(), 60u);
+  for (const Sound& s : sound) {
+    ASSERT_TRUE(where.count(s.bytes));
+    EXPECT_NEAR(s.start_s, where[s.bytes] - zero, 0.0005);
+  }
+  EXPECT_LT(sound.front().start_s, 0.001);
+  EXPECT_GT(sound.front().start_s, -0.03);
+  EXPECT_LT(sound.back().start_s, 1.6);
+  EXPECT_GT(sound.back().start_s, 1.55);
 }
 
 TEST(Concatenate, PartsCountedFromZeroGoOnBehindEachOther) {
