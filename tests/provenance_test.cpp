@@ -122,6 +122,26 @@ TEST_F(Provenance, EveryFileOfEveryTaskIsVerified) {
     std::puts("the independent reader is not installed (tests/oracle/install): not asked");
   }
 
+  // A still, other pictures of a sequence, and speech.
+  media::VideoReader first(take);
+  media::write_image(folder_ / "frame.png", first.next()->rgb8());
+  for (const char* codec : {"png", "tiff"}) {
+    const std::string out = std::string("still-") + codec;
+    good({"swap", "film", "--model", "m", "frame.png", "-o", out, "--codec", codec});
+    verified(folder_ / out, "synthetic-verified", 0);
+    change_byte(media::list_media(folder_ / out).at(0), 5000);
+    verified(folder_ / out, "changed", 22);
+  }
+  swap("tiffs", {"--codec", "tiff"});
+  verified(folder_ / "tiffs", "synthetic-verified", 0);
+  good({"speak", "film", "The birch canoe slid on the smooth planks by the river.", "--voice",
+        "slt", "--label", "eu", "-o", "line.wav"});
+  const json spoken = verified(folder_ / "line.wav", "synthetic-verified", 0);
+  EXPECT_EQ(spoken["manifest"]["actions"][0]["action"], "c2pa.created");
+  fs::copy_file(folder_ / "line.wav", folder_ / "bad.wav");
+  change_byte(folder_ / "bad.wav", fs::file_size(folder_ / "bad.wav") / 2);
+  verified(folder_ / "bad.wav", "changed", 22);
+
   // A visible label changes its corner only while it shows, and takes nothing of the proof away.
   swap("label.mkv", {"--codec", "ffv1", "--label", "cn"});
   verified(folder_ / "label.mkv", "synthetic-verified", 0);
@@ -150,8 +170,9 @@ TEST_F(Provenance, EveryFileOfEveryTaskIsVerified) {
     const size_t at = where[0] == 'm' ? bytes.rfind(where) + 2000 : bytes.find(where) + 3;
     change_byte(folder_ / "bad.mp4", at);
     verified(folder_ / "bad.mp4", "changed", 22);
-    if (oracle_is_here())
+    if (oracle_is_here()) {
       EXPECT_NE(oracle({folder_ / "bad.mp4"}).at(0)["state"], "Trusted") << where;
+    }
   }
   change_byte(folder_ / "out.mkv", fs::file_size(folder_ / "out.mkv") / 2);
   verified(folder_ / "out.mkv", "changed", 22);

@@ -83,6 +83,19 @@ TEST_F(VoiceEnrolment, TrainsConvertsAndSpeaksInTheEnrolledVoice) {
   EXPECT_NE(spoken["spoken_by"], "ada");
   for (const char* file : {"as-ada.wav", "line.wav"})
     EXPECT_EQ(ok({"verify", file}, options_)["files"][0]["verdict"], "synthetic-verified") << file;
+  // A converted take is an edit of the take, whose own manifest goes along; speech is new.
+  const json take = ok({"verify", "take.wav"}, options_)["files"][0]["manifest"],
+             edit = ok({"verify", "as-ada.wav"}, options_)["files"][0]["manifest"],
+             line = ok({"verify", "line.wav"}, options_)["files"][0]["manifest"];
+  EXPECT_EQ(edit["actions"][0]["action"], "c2pa.opened") << edit.dump(1);
+  EXPECT_EQ(edit["actions"][1]["action"], "c2pa.edited");
+  EXPECT_NE(edit["actions"][1].dump().find("compositeWithTrainedAlgorithmicMedia"),
+            std::string::npos);
+  EXPECT_NE(edit["ingredients"].dump().find("parentOf"), std::string::npos) << edit.dump(1);
+  EXPECT_NE(read_file(folder_ / "as-ada.wav").find(take["label"].get<std::string>()),
+            std::string::npos);
+  EXPECT_EQ(line["actions"][0]["action"], "c2pa.created");
+  EXPECT_NE(line["ingredients"].dump().find("inputTo"), std::string::npos) << line.dump(1);
   write_file_atomic(folder_ / "text.wav", "this is not sound");
   fails({"voice", "convert", "film", "text.wav", "--voice", "ada", "-o", "b.wav"}, "bad_input",
         "text.wav", options_);
