@@ -5,6 +5,7 @@
 #include "likeness/audio/activity.h"
 #include "likeness/base/atomic_file.h"
 #include "likeness/media/audio_file.h"
+#include "likeness/tasks/voice_bank.h"
 
 namespace likeness::tests {
 namespace {
@@ -59,13 +60,38 @@ TEST_F(Voice, SpeaksListsAndVerifies) {
   EXPECT_TRUE(leftovers(folder_).empty());
 }
 
+/// The weights that are shipped: what is said is heard.
+TEST_F(Voice, OurOwnVoiceSpeaksWhenNoneIsNamed) {
+  const std::vector<std::string> texts = {
+      "It is easy to tell the depth of a well.", "Rice is often served in round bowls.",
+      "The box was thrown beside the parked truck.", "These days a chicken leg is a rare dish."};
+  size_t right = 0, heard = 0;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string file = "line" + std::to_string(i) + ".wav";
+    const json j = ok({"speak", "film", texts[i], "-o", file, "--timings", "t.json"}, options_);
+    EXPECT_EQ(j["voice"], "kathleen");
+    EXPECT_EQ(j["engine"], "likeness");
+    EXPECT_EQ(j["voice_was"], "default");
+    EXPECT_NE(j["licence"].get<std::string>().find("CC0"), std::string::npos) << j;
+    EXPECT_EQ(json::parse(read_file(folder_ / "t.json"))["timing"], "exact");
+    EXPECT_EQ(verified(file, 0)["verdict"], "synthetic-verified");
+    const auto check =
+        tasks::check_take(folder_ / file, {.id = "t", .text = texts[i], .phones = {}});
+    heard += check.words == "right" || check.words == "wrong";
+    right += check.words == "right";
+  }
+  if (!heard) GTEST_SKIP() << "no recogniser is installed: scripts/install-packages check";
+  EXPECT_GE(right, 3u);
+}
+
 TEST_F(Voice, ANeuralVoiceSpeaksWhenItIsInstalled) {
   for (const auto& v : ok({"voice", "list", "film"}, options_))
     if (v["name"] == "joe" && v["works"].get<bool>()) {
       const json j =
-          ok({"speak", "film", "Dr. Smith paid $3.50 in 1984.", "-o", "joe.wav"}, options_);
+          ok({"speak", "film", "Dr. Smith paid $3.50 in 1984.", "--voice", "joe", "-o", "joe.wav"},
+             options_);
       EXPECT_EQ(j["voice"], "joe");
-      EXPECT_EQ(j["voice_was"], "default");
+      EXPECT_EQ(j["voice_was"], "asked for");
       EXPECT_EQ(j["words"], 12);
       EXPECT_EQ(verified("joe.wav", 0)["verdict"], "synthetic-verified");
       const json same = ok({"voice", "compare", "joe.wav", "joe.wav"}, options_);

@@ -58,8 +58,8 @@ json phones_json(const std::vector<voice::Phone>& phones) {
 }
 
 /// What a chunk keeps: the samples, and the rest as JSON.
-void write_part(const fs::path& path, const voice::Speech& speech,
-                const voice::Sentence& sentence) {
+void write_part(const fs::path& path, const voice::Speech& speech, const voice::Sentence& sentence,
+                const std::string& spoken_by, const std::string& alphabet) {
   json words = json::array();
   for (const auto& w : speech.words)
     words.push_back({{"text", w.text},
@@ -76,13 +76,15 @@ void write_part(const fs::path& path, const voice::Speech& speech,
                             {{"rate_hz", std::to_string(speech.clip.rate_hz)},
                              {"timing", speech.timing},
                              {"text", sentence.text()},
+                             {"spoken_by", spoken_by},
+                             {"alphabet", alphabet},
                              {"paragraph_ends", sentence.paragraph_ends ? "yes" : "no"},
                              {"words", words.dump()}});
 }
 
 struct Part {
   AudioClip clip;
-  std::string timing, text;
+  std::string timing, text, spoken_by, alphabet;
   bool paragraph_ends = false;
   json words;
 };
@@ -94,6 +96,8 @@ Part read_part(const fs::path& path) {
   out.clip.samples = file.at("samples").to_float();
   out.timing = m.at("timing");
   out.text = m.at("text");
+  out.spoken_by = m.at("spoken_by");
+  out.alphabet = m.at("alphabet");
   out.paragraph_ends = m.at("paragraph_ends") == "yes";
   out.words = json::parse(m.at("words"));
   return out;
@@ -219,25 +223,33 @@ std::vector<Chunk> SpeakTask::plan(Run& run) {
 void SpeakTask::run(const Chunk& chunk, const fs::path& out, Run& run) {
   run.grant.require(request());
   const voice::Sentence& sentence = script_.sentences.at(chunk.what.at("sentence").get<size_t>());
-  voice::Speech speech = voice_->speak(sentence, {.rate = options_.rate,
-                                                  .pitch_st = subject_.empty() ? pitch_st_ : 0,
-                                                  .seed = static_cast<uint64_t>(options_.seed)});
+  const voice::Voice* speaker = voice_.get();
+  bool convert = false;
 #ifdef LIKENESS_HAS_TORCH
-  if (!subject_.empty()) {  // the clone keeps times to the sample
+  if (!subject_.empty()) {
     if (!clone_)
       clone_ = std::make_shared<const voice::Clone>(trained_voice(run.project, subject_));
-    speech.clip = clone_->convert(
-        speech.clip, {.retrieval = options_.retrieval, .pitch_st = pitch_st_, .map_pitch = true});
+    convert = !clone_->voice();
+    if (!convert) speaker = clone_->voice();
   }
 #endif
-  write_part(out, speech, sentence);
+  voice::Speech speech = speaker->speak(sentence, {.rate = options_.rate,
+                                                   .pitch_st = convert ? 0 : pitch_st_,
+                                                   .seed = static_cast<uint64_t>(options_.seed)});
+#ifdef LIKENESS_HAS_TORCH
+  if (convert)  // keeps times to the sample
+    speech.clip = clone_->convert(
+        speech.clip, {.retrieval = options_.retrieval, .pitch_st = pitch_st_, .map_pitch = true});
+#endif
+  write_part(out, speech, sentence, speaker == voice_.get() ? info_.name : subject_,
+             speaker->info().engine == "piper" ? "ipa" : "arpabet");
   run.progress.set(chunk.what.at("sentence").get<double>() + 1);
 }
 
 Result SpeakTask::join(const std::vector<fs::path>& parts, Run& run) {
   AudioClip clip{options_.sample_rate_hz, 1, {}};
   json sentences = json::array();
-  std::string timing = "exact";
+  std::string timing = "exact", spoken_by, alphabet;
   size_t words = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
     run.cancel.check();
@@ -248,6 +260,7 @@ Result SpeakTask::join(const std::vector<fs::path>& parts, Run& run) {
     clip.samples.insert(clip.samples.end(), resampled.samples.begin(), resampled.samples.end());
     move_times(part.words, at_s);
     if (part.timing != "exact") timing = part.timing;
+    spoken_by = part.spoken_by, alphabet = part.alphabet;
     words += part.words.size();
     sentences.push_back({{"text", part.text},
                          {"begin_s", at_s},
@@ -275,7 +288,7 @@ Result SpeakTask::join(const std::vector<fs::path>& parts, Run& run) {
   result.outputs.push_back({"audio", temporary, request_.out});
   result.report = {{"output", request_.out.string()},
                    {"voice", subject_.empty() ? info_.name : subject_},
-                   {"spoken_by", info_.name},
+                   {"spoken_by", spoken_by},
                    {"voice_was", request_.voice.empty() ? "default" : "asked for"},
                    {"engine", info_.engine},
                    {"licence", info_.licence},
@@ -299,12 +312,8 @@ Result SpeakTask::join(const std::vector<fs::path>& parts, Run& run) {
                                               "this sound: the manifest alone says what "
                                               "it is");
   if (!request_.timings.empty()) {
-    json j = {{"voice", info_.name},
-              {"engine", info_.engine},
-              {"timing", timing},
-              {"alphabet", info_.engine == "flite" ? "arpabet" : "ipa"},
-              {"duration_s", clip.duration_s()},
-              {"sentences", sentences}};
+    json j = {{"voice", info_.name},  {"engine", info_.engine},          {"timing", timing},
+              {"alphabet", alphabet}, {"duration_s", clip.duration_s()}, {"sentences", sentences}};
     round_times(j);
     const fs::path t = temporary_name(request_.timings);
     write_file_atomic(t, j.dump(1, ' ', false, json::error_handler_t::replace) + "\n");

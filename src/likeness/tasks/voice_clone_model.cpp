@@ -55,8 +55,8 @@ void VoiceTrainTask::run(const Chunk&, const fs::path& out, Run& run) {
   run.grant.seal_folder(folder);
   constexpr double kMost_s = 1800;
   EnrolledVoice enrolled = open_enrolled_voice(run.project, subject_, kMost_s);
-  std::vector<AudioClip> clips;
-  for (auto& c : enrolled.clips) clips.push_back(std::move(c.clip));
+  std::vector<voice::CloneClip> clips;
+  for (auto& c : enrolled.clips) clips.push_back({std::move(c.clip), std::move(c.text)});
   std::map<std::string, std::string> about = {
       {"identity", subject_}, {"grant", run.grant.record().dump()}, {"enrolled", version_}};
   const std::string licence = run.project.subject(subject_).licence;

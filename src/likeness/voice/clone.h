@@ -5,7 +5,8 @@
 // What is said comes from the content encoder; a share of it is replaced by the mean of the nearest
 // frames of the person (Baas et al. 2023, kNN-VC; the share is RVC's index ratio), the melody is
 // moved to the person's range, and the vocoder of our own voice makes the sound. Sound keeps its
-// length and timing to the sample. No torch in this header.
+// length and timing to the sample. A person whose recordings came with texts has an acoustic model
+// too, which speaks without the way through another voice. No torch in this header.
 #pragma once
 
 #include <filesystem>
@@ -20,6 +21,7 @@
 #include "likeness/base/run.h"
 #include "likeness/voice/pretrain.h"
 #include "likeness/voice/speaker.h"
+#include "likeness/voice/voice.h"
 
 namespace likeness::voice {
 
@@ -31,10 +33,16 @@ void visit(CloneOptions& o, V&& f) {
   visit(o.learn, f);
 }
 
-/// Fine-tunes our own converter on clips of one person (mono, 24 kHz) and writes `out`: {steps,
-/// minutes, loss, frames, f0_median_hz, held_out}. Checkpoints in `folder` are gone on from. Throws
-/// kMissing (our own weights), kBadInput (under 10 s of speech).
-nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVector& speaker,
+struct CloneClip {
+  AudioClip clip;    ///< mono, 24 kHz
+  std::string text;  ///< what is said in it, or empty
+};
+/// Fine-tunes our own converter on clips of one person and, where half a minute of them has texts
+/// and our acoustic model is there, that too, each for half of the time; writes `out`: {steps,
+/// minutes, loss, frames, f0_median_hz, held_out, acoustic: the same of the acoustic model, or why
+/// there is none}. Checkpoints in `folder` are gone on from. Throws kMissing (our own weights),
+/// kBadInput (under 10 s of speech).
+nlohmann::json train_clone(const std::vector<CloneClip>& clips, const SpeakerVector& speaker,
                            const CloneOptions& options, const std::filesystem::path& folder,
                            const std::filesystem::path& out,
                            const std::map<std::string, std::string>& metadata, Progress& progress,
@@ -57,6 +65,8 @@ class Clone {
   AudioClip convert(const AudioClip& clip, const ConvertOptions& options = {},
                     Progress* progress = nullptr, const Cancel* cancel = nullptr) const;
   const std::map<std::string, std::string>& metadata() const;
+  /// Speaks with the person's own sounds and melody; null when there were no texts to learn from.
+  const Voice* voice() const;
 
  private:
   struct Impl;

@@ -9,6 +9,7 @@
 #include "likeness/voice/clone.h"
 #include "likeness/voice/content.h"
 #include "likeness/voice/net_file_model.h"
+#include "likeness/voice/own_voice.h"
 #include "likeness/voice/pretrain_model.h"
 #include "likeness/voice/vocoder.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr const char* kKind = "likeness-voice-converter";
 constexpr const char* kPrefix = "converter/";
+constexpr const char* kAcousticPrefix = "acoustic/";
 constexpr size_t kBankFrames = 30'000;
 constexpr double kLevel_lufs = -23;
 
@@ -44,6 +46,17 @@ std::vector<float> levelled(const AudioClip& clip, double& gain_db) {
   return std::move(mono.samples);
 }
 
+bool has_critic(const tensor::SafeTensors& weights) {
+  const auto& list = weights.tensors();
+  return std::any_of(list.begin(), list.end(),
+                     [](const auto& t) { return t.name.starts_with(kCriticPrefix); });
+}
+void start_from(Learner& learner, const tensor::SafeTensors& weights) {
+  tensor::load_module(learner.net(), weights);
+  if (torch::nn::Module* critic = learner.critic())
+    tensor::load_module(*critic, weights, kCriticPrefix);
+}
+
 /// Where a long recording is cut: at its quietest frame near the end of each part.
 std::vector<size_t> cuts(const std::vector<float>& level) {
   constexpr size_t kLongest = 1800, kSearch = 400;
@@ -59,18 +72,62 @@ std::vector<size_t> cuts(const std::vector<float>& level) {
   return out;
 }
 
+/// Whether there is enough to learn an acoustic model from; `why` says why not.
+bool has_texts(const std::vector<CloneClip>& clips, nlohmann::json& why) {
+  constexpr double kLeast_s = 30;
+  double s = 0;
+  size_t n = 0;
+  for (const CloneClip& c : clips)
+    if (!c.text.empty()) s += c.clip.duration_s(), ++n;
+  if (!find_voice_weights("acoustic"))
+    why = "our own acoustic model is not here";
+  else if (n == 0)
+    why = "the recordings have no texts";
+  else if (s < kLeast_s || n < 8)
+    why = "under half a minute of the recordings has texts, or under eight clips";
+  return why.is_null();
+}
+
+/// Teaches our acoustic model the person; its weights go into `made` and `meta`.
+nlohmann::json learn_acoustic(Corpora spoken, const ContentEncoder& content,
+                              const LearnOptions& options, const fs::path& folder,
+                              tensor::NamedTensors& made, std::map<std::string, std::string>& meta,
+                              Progress& progress, const Cancel& cancel) {
+  const tensor::SafeTensors weights(voice_weights("acoustic"));
+  LearnOptions how = options;
+  std::unique_ptr<Learner> learner;
+  how.adversarial_from = has_critic(weights) ? options.adversarial_from : 1;
+  try {
+    learner = make_acoustic_learner(std::move(spoken), content, how, progress, cancel);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kBadInput) throw;
+    return e.what();  // texts that do not fit; the converter is still worth having
+  }
+  start_from(*learner, weights);
+  const LoopResult done = learn(*learner, folder, how, progress, cancel);
+  for (auto& t : half_weights(learner->net(), kAcousticPrefix)) made.push_back(std::move(t));
+  meta[std::string(kAcousticPrefix) + "kind"] = kAcousticKind;
+  meta[std::string(kAcousticPrefix) + "shape"] = learner->shape().dump();
+  return {{"steps", done.steps},
+          {"minutes", done.minutes},
+          {"loss", done.loss},
+          {"held_out", done.held_out}};
+}
+
 }  // namespace
 
-nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVector& speaker,
+nlohmann::json train_clone(const std::vector<CloneClip>& clips, const SpeakerVector& speaker,
                            const CloneOptions& o, const fs::path& folder, const fs::path& out,
                            const std::map<std::string, std::string>& metadata, Progress& progress,
                            const Cancel& cancel) {
   CloneOptions checked = o;
   validate_options(checked);
+  nlohmann::json no_acoustic;
+  const bool with_acoustic = has_texts(clips, no_acoustic);
   const LearningThreads threads(o.learn.threads);
   const fs::path content_file = voice_weights("content"), base = voice_weights("converter");
   const ContentEncoder content(content_file);
-  Corpora data;
+  Corpora data, spoken;
   std::vector<float> bank, pitch;
   size_t frames = 0, width = 0;
   progress.begin("listen", static_cast<double>(clips.size()), "clips");
@@ -78,9 +135,10 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
     cancel.check();
     Piece p;
     double gain = 0;
-    p.sound = levelled(clips[i], gain);
+    p.sound = levelled(clips[i].clip, gain);
     p.features = analyse(p.sound);
     p.from.id = "clip-" + std::to_string(i);
+    p.from.text = clips[i].text;
     const Content c = content.encode(p.features.content);
     width = c.width;
     for (size_t t = 0; t < c.frames; ++t) {
@@ -91,6 +149,7 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
     }
     pitch.insert(pitch.end(), p.features.f0_hz.begin(), p.features.f0_hz.end());
     const bool held = clips.size() >= 20 && i % 20 == 7;
+    if (with_acoustic && !p.from.text.empty()) (held ? spoken.held_out : spoken.train).push_back(p);
     (held ? data.held_out : data.train).push_back(std::move(p));
     progress.advance();
   }
@@ -100,15 +159,11 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
                 "enroll at least a minute; five are better");
   const tensor::SafeTensors weights(base);
   LearnOptions how = o.learn;
-  const auto& list = weights.tensors();
-  if (std::none_of(list.begin(), list.end(),
-                   [](const auto& t) { return t.name.starts_with(kCriticPrefix); }))
-    how.adversarial_from = 1;
+  if (with_acoustic) how.minutes /= 2;
+  if (!has_critic(weights)) how.adversarial_from = 1;
   auto learner =
       make_converter_learner(std::move(data), content_file, how, progress, cancel, &speaker);
-  tensor::load_module(learner->net(), weights);
-  if (torch::nn::Module* critic = learner->critic())
-    tensor::load_module(*critic, weights, kCriticPrefix);
+  start_from(*learner, weights);
   const LoopResult done = learn(*learner, folder, how, progress, cancel);
   // Evenly thinned: a quarter of an hour of a voice has more neighbours than are ever needed.
   const size_t keep = std::min(frames, kBankFrames);
@@ -122,7 +177,11 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
                     tensor_of(thin, {static_cast<int64_t>(keep), static_cast<int64_t>(width)})
                         .to(torch::kFloat16));
   made.emplace_back("speaker", tensor_of(speaker, {static_cast<int64_t>(speaker.size())}));
+  nlohmann::json acoustic = no_acoustic;
   auto meta = metadata;
+  if (with_acoustic)
+    acoustic = learn_acoustic(std::move(spoken), content, how, folder / "acoustic", made, meta,
+                              progress, cancel);
   meta[std::string(kPrefix) + "kind"] = kKind;
   meta[std::string(kPrefix) + "shape"] = learner->shape().dump();
   meta["content"] = sha256_file(content_file);
@@ -134,7 +193,8 @@ nlohmann::json train_clone(const std::vector<AudioClip>& clips, const SpeakerVec
           {"loss", done.loss},
           {"frames", frames},
           {"f0_median_hz", 200 * std::exp(range.mean)},
-          {"held_out", done.held_out}};
+          {"held_out", done.held_out},
+          {"acoustic", acoustic}};
 }
 
 struct Clone::Impl {
@@ -144,6 +204,7 @@ struct Clone::Impl {
   PitchRange range;
   std::unique_ptr<ContentEncoder> content;
   std::unique_ptr<Vocoder> vocoder;
+  std::unique_ptr<Voice> voice;
 
   /// Mean of the four nearest of the person's frames, by angle (all have the same length).
   torch::Tensor nearest(const torch::Tensor& content) const {
@@ -180,10 +241,21 @@ Clone::Clone(const fs::path& path) : impl_(std::make_unique<Impl>()) {
   }
   impl_->content = std::make_unique<ContentEncoder>(content);
   impl_->vocoder = std::make_unique<Vocoder>(voice_weights("vocoder"));
+  if (impl_->metadata.count(std::string(kAcousticPrefix) + "kind")) {
+    VoiceInfo info;
+    info.name = name;
+    info.engine = "likeness";
+    info.language = "en-us";
+    info.rate_hz = kRate;
+    info.path = path;
+    impl_->voice = acoustic_voice(file, kAcousticPrefix, std::move(info));
+  }
 }
 Clone::~Clone() = default;
 Clone::Clone(Clone&&) noexcept = default;
 const std::map<std::string, std::string>& Clone::metadata() const { return impl_->metadata; }
+
+const Voice* Clone::voice() const { return impl_->voice.get(); }
 
 AudioClip Clone::convert(const AudioClip& clip, const ConvertOptions& o, Progress* progress,
                          const Cancel* cancel) const {
@@ -230,7 +302,7 @@ AudioClip Clone::convert(const AudioClip& clip, const ConvertOptions& o, Progres
         impl_->net->forward(content.unsqueeze(0), tensor_of(part(log_f0, 1), {1, n}),
                             tensor_of(part(voiced, 1), {1, n}), tensor_of(part(level, 1), {1, n}),
                             impl_->speaker.unsqueeze(0)));
-    const auto made = impl_->vocoder->render(mel, part(f0, 1), i + 1);
+    const auto made = without_hiss(impl_->vocoder->render(mel, part(f0, 1), i + 1));
     const size_t first = (where[i] - begin) * kHop;
     const size_t last = std::min(made.size(), (where[i + 1] - begin) * kHop);
     out.samples.insert(out.samples.end(), made.begin() + static_cast<long>(first),

@@ -136,8 +136,8 @@ TEST(Vocoder, GivesARecordingBackFromItsBandsAndPitch) {
 
 TEST(Clone, KeepsLengthAndWordsAndTakesThePersonsHeight) {
   const Folder folder;
-  std::vector<AudioClip> clips;
-  for (const auto& t : kTexts) clips.push_back(said("slt", t));  // a woman, about 180 Hz
+  std::vector<CloneClip> clips;
+  for (const auto& t : kTexts) clips.push_back({said("slt", t), ""});  // a woman, about 180 Hz
   SpeakerVector speaker(256, 1.0f / 16);
   Progress progress;
   Cancel cancel;
@@ -149,11 +149,12 @@ TEST(Clone, KeepsLengthAndWordsAndTakesThePersonsHeight) {
   EXPECT_GT(report["steps"].get<int>(), 0);
   const Clone clone(model);
   EXPECT_EQ(clone.metadata().at("identity"), "slt");
+  EXPECT_EQ(clone.voice(), nullptr);
   const AudioClip take = said("rms", "Four hours of steady work faced us.");  // a man
   const AudioClip made = clone.convert(take);
   EXPECT_EQ(made.rate_hz, kRate);
   EXPECT_NEAR(made.duration_s(), take.duration_s(), 1e-3);
-  EXPECT_NEAR(height(made) / height(clips[0]), 1, 0.2);
+  EXPECT_NEAR(height(made) / height(clips[0].clip), 1, 0.2);
   EXPECT_GT(same_sounds(take, made), 0.5);
   EXPECT_EQ(made.samples, clone.convert(take).samples);
   EXPECT_THROW(clone.convert({16000, 1, std::vector<float>(16000, 0.0f)}), Error);

@@ -6,10 +6,16 @@
 #include <memory>
 #include <optional>
 
+#include "likeness/tensor/safetensors.h"
 #include "likeness/voice/voice.h"
 
 namespace likeness::voice {
 
+inline constexpr const char* kAcousticKind = "likeness-voice-acoustic";
+/// The acoustic model of an open file, under names that begin with `prefix`, and our vocoder; for
+/// our own voice and for a person's. Throws kMissing (the vocoder), kDamaged.
+std::unique_ptr<Voice> acoustic_voice(const tensor::SafeTensors& file, const std::string& prefix,
+                                      VoiceInfo info);
 /// Nothing when the weights are not there.
 std::optional<VoiceInfo> own_voice();
 /// Throws kMissing, kRefused (no licence card), kDamaged.

@@ -19,13 +19,12 @@ namespace {
 
 constexpr const char* kPart = "acoustic";
 
-class OwnVoice : public Voice {
+class AcousticVoice : public Voice {
  public:
-  explicit OwnVoice(VoiceInfo info)
+  AcousticVoice(const tensor::SafeTensors& file, const std::string& prefix, VoiceInfo info)
       : info_(std::move(info)),
         net_(open_net<nets::AcousticNet, nets::AcousticOptions>(
-            tensor::SafeTensors(voice_weights(kPart)), "likeness-voice-acoustic",
-            info_.path.filename().string())),
+            file, kAcousticKind, info_.path.filename().string(), prefix)),
         vocoder_(voice_weights("vocoder")) {}
   const VoiceInfo& info() const override { return info_; }
 
@@ -51,7 +50,7 @@ class OwnVoice : public Voice {
     for (size_t t = 0; t < f0.size(); ++t)
       f0[t] = voiced[t] > 0 ? std::clamp(f0[t], 40.0f, 900.0f) : 0.0f;
     Speech out;
-    out.clip = {kRate, 1, vocoder_.render(values_of(made.mel), f0, seed)};
+    out.clip = {kRate, 1, without_hiss(vocoder_.render(values_of(made.mel), f0, seed))};
     for (const float v : out.clip.samples)
       if (!std::isfinite(v))
         throw Error(ErrorCode::kDamaged, info_.name + " gives sound that is no sound",
@@ -140,10 +139,14 @@ std::optional<VoiceInfo> own_voice() {
   return v;
 }
 
+std::unique_ptr<Voice> acoustic_voice(const tensor::SafeTensors& file, const std::string& prefix,
+                                      VoiceInfo info) {
+  return std::make_unique<AcousticVoice>(file, prefix, std::move(info));
+}
+
 std::unique_ptr<Voice> open_own_voice() {
-  auto info = own_voice();
-  if (!info) voice_weights(kPart);  // says what is missing
-  return std::make_unique<OwnVoice>(std::move(*info));
+  const fs::path weights = voice_weights(kPart);  // says what is missing
+  return acoustic_voice(tensor::SafeTensors(weights), "", own_voice().value());
 }
 
 }  // namespace likeness::voice

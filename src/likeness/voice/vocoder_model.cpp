@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "likeness/audio/denoise.h"
 #include "likeness/nets/voice_nets.h"
 #include "likeness/voice/features.h"
 #include "likeness/voice/net_file_model.h"
@@ -16,6 +17,10 @@ Vocoder::Vocoder(const std::filesystem::path& weights) : impl_(std::make_unique<
 }
 Vocoder::~Vocoder() = default;
 Vocoder::Vocoder(Vocoder&&) noexcept = default;
+
+std::vector<float> without_hiss(std::vector<float> made) {
+  return audio::remove_noise(made, kRate, {.floor_db = -18, .clean_db = 120}).samples;
+}
 
 std::vector<float> Vocoder::render(std::span<const float> mel, std::span<const float> f0_hz,
                                    uint64_t seed) const {

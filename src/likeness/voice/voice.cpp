@@ -129,6 +129,9 @@ std::vector<fs::path> voice_folders(const std::vector<fs::path>& extra) {
 
 std::vector<VoiceInfo> list_voices(const std::vector<fs::path>& extra) {
   std::vector<VoiceInfo> out;
+#ifdef LIKENESS_HAS_TORCH
+  if (auto own = own_voice()) out.push_back(std::move(*own));
+#endif
   for (const fs::path& folder : voice_folders(extra)) {
     std::error_code ec;
     std::vector<fs::path> found;
@@ -143,9 +146,6 @@ std::vector<VoiceInfo> list_voices(const std::vector<fs::path>& extra) {
       if (!model.empty() && !known) out.push_back(piper_info(model, name));
     }
   }
-#ifdef LIKENESS_HAS_TORCH
-  if (auto own = own_voice()) out.push_back(std::move(*own));
-#endif
   for (VoiceInfo& v : flite_voices()) out.push_back(std::move(v));
   return out;
 }

@@ -69,12 +69,13 @@ class Voice {
 /// Where voices lie: `extra` (a project's voices/), $LIKENESS_VOICES or .cache/voices of the source
 /// tree, and /usr/share/likeness/voices. Each voice is a folder NAME.
 std::vector<std::filesystem::path> voice_folders(const std::vector<std::filesystem::path>& extra);
-/// All Piper voices that are found, our own, flite's; a broken one is listed with its problem.
+/// Our own, all Piper voices that are found, flite's; a broken one is listed with its problem.
 std::vector<VoiceInfo> list_voices(const std::vector<std::filesystem::path>& extra = {});
 /// Throws kNotFound (and lists the known ones), kMissing, kRefused (no licence card), kDamaged.
 std::unique_ptr<Voice> open_voice(const std::string& name,
                                   const std::vector<std::filesystem::path>& extra = {});
-/// What speaks when none was named: the best Piper voice that works for English, else flite's slt.
+/// What speaks when none was named: our own, else a Piper voice that works for English, else
+/// flite's slt.
 std::string default_voice(const std::vector<std::filesystem::path>& extra = {});
 
 }  // namespace likeness::voice
