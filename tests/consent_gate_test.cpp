@@ -419,8 +419,11 @@ TEST_F(GateProgram, TermsOfTheRecordAreKept) {
   record("ben", {"--operations", "train"});
   ok(train("ben", "ava"));
   attempt("an operation that was not agreed", swap(), "consent-operation");
-  record("ben", {"--valid-from", "2020-01-01T00:00:00Z", "--valid-until", "2021-01-01T00:00:00Z"});
-  attempt("an expired record", swap(), "consent-expired");
+  ok({"consent", "request", "film", "ben", "--basis", "licence", "--adult", "--description",
+      "tests", "--valid-from", "2020-01-01T00:00:00Z", "--valid-until", "2021-01-01T00:00:00Z"});
+  attempt("an expired record is not even taken",
+          {"consent", "record", "film", "ben", "licence.txt", "--reviewer", "a test"},
+          "consent-expired");
   record("ben", {"--valid-from", "2090-01-01T00:00:00Z", "--valid-until", "2091-01-01T00:00:00Z"});
   attempt("a record of later", swap(), "consent-not-yet-valid");
   record("ben", {"--modalities", "voice", "--operations", "voiceclone"});
