@@ -46,6 +46,8 @@ export interface RequestOptions {
   method?: string;
   body?: unknown;
   signal?: AbortSignal | undefined;
+  /** Goes out even when the page is left; at most 64 KB. */
+  keepalive?: boolean;
 }
 
 /** The response of a request that succeeded. Throws ApiError, or AbortError when `signal` fired. */
@@ -63,7 +65,7 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   if (method !== 'GET') headers['X-Likeness-CSRF'] = csrf;
   let response: Response;
   try {
-    response = await fetch(path, { method, headers, body, signal: options.signal ?? null, credentials: 'same-origin' });
+    response = await fetch(path, { method, headers, body, signal: options.signal ?? null, keepalive: options.keepalive ?? false, credentials: 'same-origin' });
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new ApiError(0, 'offline', 'The studio does not answer.', 'Is `likeness studio` still running? The page goes on by itself when it is back.');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the page knows of the server: the lists of the open project, kept fresh by the event stream.
 // Rooms read from here and never keep copies.
-import { ApiError, get, login, logout, post, projectPath, put, startSession, whenLocked } from './api';
+import { ApiError, call, get, login, logout, post, projectPath, startSession, whenLocked } from './api';
 import { events, type ServerEvent } from './events.svelte';
 import { router } from './router.svelte';
 import { attempt, toasts } from './toast.svelte';
@@ -53,6 +53,7 @@ class Store {
 
   async start() {
     whenLocked(() => this.#lock());
+    addEventListener('pagehide', () => this.#leave());
     try {
       this.session = await startSession();
     } catch (error) {
@@ -229,7 +230,17 @@ class Store {
     const id = this.project?.id;
     if (!id) return;
     clearTimeout(this.#uiTimer);
-    this.#uiTimer = window.setTimeout(() => void put(`${projectPath(id)}/ui`, $state.snapshot(this.ui)).catch(() => undefined), 800);
+    this.#uiTimer = window.setTimeout(() => this.#write(id), 800);
+  }
+
+  #write(id: string) {
+    clearTimeout(this.#uiTimer);
+    this.#uiTimer = 0;
+    void call(`${projectPath(id)}/ui`, { method: 'PUT', body: $state.snapshot(this.ui), keepalive: true }).catch(() => undefined);
+  }
+  /** Before the page is left: what was kept a moment ago is not lost. */
+  #leave() {
+    if (this.#uiTimer && this.project) this.#write(this.project.id);
   }
 
   mediaOf(id: string): Media | undefined {
