@@ -79,6 +79,7 @@ void throw_av(int error, const std::string& what, const std::string& hint) {
     case AVERROR_DECODER_NOT_FOUND:
     case AVERROR_DEMUXER_NOT_FOUND:
     case AVERROR_PATCHWELCOME:
+    case AVERROR(ENOSYS):  // a profile that FFmpeg has no code for
       set(ErrorCode::kUnsupported, "convert the file with ffmpeg first");
       break;
     case AVERROR_ENCODER_NOT_FOUND:

@@ -165,12 +165,6 @@ class FliteVoice : public Voice {
             const double from = before ? static_cast<double>(item_feat_float(before, "end")) : 0.0;
             word.phones.push_back({item_name(p), offset + from, offset + end});
           }
-      if (!word.phones.empty()) {
-        word.begin_s = word.phones.front().begin_s;
-        word.end_s = word.phones.back().end_s;
-      } else {
-        word.begin_s = word.end_s = out.words.size() > first ? out.words.back().end_s : offset;
-      }
       out.words.push_back(std::move(word));
     }
     if (out.words.size() - first != count)

@@ -98,12 +98,6 @@ class AcousticVoice : public Voice {
       }
       at = end;
     }
-    double last = 0;
-    for (SpokenWord& w : out.words) {
-      w.begin_s = w.phones.empty() ? last : w.phones.front().begin_s;
-      w.end_s = w.phones.empty() ? last : w.phones.back().end_s;
-      last = w.end_s;
-    }
   }
 
   VoiceInfo info_;

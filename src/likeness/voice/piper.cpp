@@ -359,12 +359,6 @@ class PiperVoice : public Voice {
     for (const auto& sound : s.sounds)
       if (!sound.silent)
         out.words[sound.word].phones.push_back({sound.name, at[sound.begin], at[sound.end]});
-    double last = 0;
-    for (SpokenWord& w : out.words) {
-      w.begin_s = w.phones.empty() ? last : w.phones.front().begin_s;
-      w.end_s = w.phones.empty() ? last : w.phones.back().end_s;
-      last = w.end_s;
-    }
   }
 
   VoiceInfo info_;

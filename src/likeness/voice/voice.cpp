@@ -106,10 +106,14 @@ Speech Voice::speak(const Sentence& sentence, const SpeakOptions& o) const {
     rates.push_back(std::clamp(o.rate * w.style.rate, 0.25, 4.0));
   Speech s = make(sentence, rates, o.seed);
   LIKENESS_REQUIRE(s.words.size() == sentence.words.size());
+  double last_s = 0;
   for (size_t i = 0; i < s.words.size(); ++i) {
-    s.words[i].text = sentence.words[i].text;
-    s.words[i].source_begin = sentence.words[i].source_begin;
-    s.words[i].source_end = sentence.words[i].source_end;
+    SpokenWord& w = s.words[i];
+    w.begin_s = w.phones.empty() ? last_s : w.phones.front().begin_s;
+    w.end_s = last_s = w.phones.empty() ? last_s : w.phones.back().end_s;
+    w.text = sentence.words[i].text;
+    w.source_begin = sentence.words[i].source_begin;
+    w.source_end = sentence.words[i].source_end;
   }
   change_pitch(s, sentence, o.pitch_st);
   change_volume(s, sentence);
