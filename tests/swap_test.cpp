@@ -66,7 +66,11 @@ TEST_F(Swap, TrainSwapEvaluate) {
       sum += std::abs(part_frames[i].data[b] - whole_frames[k].data[b]);
     return sum / static_cast<double>(part_frames[i].data.size());
   };
-  for (size_t i : {0u, 7u, 14u}) EXPECT_LT(difference(i, i + 10), 2.0) << i;
+  // Marks and the encoder make two films of one frame differ by about 2; ten frames off is more.
+  for (size_t i : {0u, 7u, 14u}) {
+    EXPECT_LT(difference(i, i + 10), 3.0) << i;
+    EXPECT_LT(difference(i, i + 10), difference(i, i)) << i;
+  }
   EXPECT_EQ(ok({"verify", "part.mp4"})["files"][0]["verdict"], "synthetic-verified");
   fails({"swap", "film", "--model", "m", take.string(), "-o", "no.mp4", "--frames", "30-40"},
         "usage", "no frame 40");

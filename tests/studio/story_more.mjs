@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: Apache-2.0
+// Not run by ctest yet: the story with time-lapse, restore, the in-to-out part, Voice, the fake camera and the login page.
+// It was never seen passing whole (story.mjs is what ctest runs). Run it with node, as tests/CMakeLists.txt runs story.mjs.
+// The whole story in a browser, on the built-in performers, and what happens when things go wrong.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { accessible, cleanUp, drop, fakeCamera, home, likeness, numbers, openContext, openPage, patient, performers, picture, shots, startBrowser, step, Studio, summary, until } from './harness.mjs';
+
+const studio = await new Studio().start();
+const browser = await startBrowser();
+const problems = [];
+const context = await openContext(browser);
+let page = await openPage(context, problems);
+const room = (name) => page.getByRole('navigation', { name: 'Rooms' }).getByRole('button', { name }).click();
+const projectAddress = () => new URL(page.url()).pathname.split('/').slice(0, 3).join('/');
+/** What the server says, through the page's own cookie. */
+const api = (path) => page.evaluate(async (p) => (await fetch(p)).json(), path);
+const jobs = () => api(`/v1/projects/${projectAddress().split('/')[2]}/jobs`);
+const jobDone = (task, seconds) => until(`${task} to end`, async () => {
+  const all = (await jobs()).filter((j) => j.task === task);
+  const failed = all.find((j) => j.state === 'failed');
+  if (failed) assert.fail(`${task}: ${failed.error.what} ${failed.error.hint}`);
+  return all.length > 0 && all.every((j) => j.state === 'done');
+}, seconds);
+async function look(name) {
+  await accessible(page, name);
+  await picture(page, name);
+}
+async function ended(error) {
+  if (error) {
+    const file = join(process.env.TMPDIR ?? '/tmp', 'studio-story-failed.png');
+    await page.screenshot({ path: file }).catch(() => undefined);
+    console.error(error);
+    console.error(`page: ${page.url()}  picture: ${file}\nstudio said: ${studio.said.slice(-2000)}`);
+  }
+  await browser.close().catch(() => undefined);
+  await studio.kill();
+  try {
+    execFileSync('umount', [join(home, 'disk')], { stdio: 'ignore' });
+  } catch {
+    // It was not mounted.
+  }
+  cleanUp();
+  process.exit(error ? 1 : 0);
+}
+
+try {
+  await step('the first page is usable', async () => {
+    await page.goto(studio.url);
+    await page.getByRole('textbox', { name: 'Name of the new project' }).waitFor();
+    assert.ok(!page.url().includes('token'), 'the token left the address bar');
+    // Measured and printed, never judged: machines are noisy (docs/benchmarks.md).
+    const times = [];
+    for (let i = 0; i < 3; i++) {
+      const fresh = await context.newPage();
+      await fresh.goto(`http://127.0.0.1:${studio.page}/`);
+      await fresh.getByRole('textbox', { name: 'Name of the new project' }).waitFor();
+      times.push(await fresh.evaluate(() => performance.now()));
+      await fresh.close();
+    }
+    numbers.first_page_ms = Math.round(Math.min(...times));
+    await look('projects-empty');
+  });
+
+  await step('without the token there is nothing', async () => {
+    const stranger = await openContext(browser);
+    const other = await stranger.newPage();
+    await other.goto(`http://127.0.0.1:${studio.page}/`);
+    await other.getByRole('alert').getByText('no access').waitFor();
+    await stranger.close();
+  });
+
+  await step('a new project', async () => {
+    await page.getByRole('textbox', { name: 'Name of the new project' }).fill('film');
+    await page.getByRole('button', { name: 'Create' }).click();
+    await page.getByText('Drop footage here').waitFor();
+    await look('media-empty');
+    for (const name of ['Faces', 'Train', 'Swap', 'Outputs', 'Jobs', 'Consent']) {
+      await room(name);
+      await page.locator('.empty').waitFor();
+      assert.ok((await page.locator('.empty button').count()) > 0, `${name}: the empty room says what to do next`);
+      await accessible(page, `${name}, empty`);
+    }
+  });
+
+  await step('two clips are dropped', async () => {
+    await drop(page, [
+      { name: 'ben.mp4', path: join(performers, 'ben-train.mp4') },
+      { name: 'take.mp4', path: join(performers, 'ava-to-ben-take.mp4') },
+    ]);
+    await until('two clips', async () => (await page.getByRole('list', { name: 'Clips' }).getByRole('button').count()) === 2);
+    await until('a picture', () => page.locator('canvas[data-frame="0"]').count());
+  });
+
+  await step('a file of 0 bytes and a text are refused with the reason', async () => {
+    const empty = join(home, 'empty.mp4');
+    const text = join(home, 'letter.mp4');
+    writeFileSync(empty, '');
+    writeFileSync(text, 'Dear Ben,\n'.repeat(100));
+    await drop(page, [{ name: 'empty.mp4', path: empty }, { name: 'letter.mp4', path: text }]);
+    const uploads = page.getByRole('list', { name: 'Uploads' });
+    await until('two refusals', async () => (await uploads.getByRole('alert').count()) === 2);
+    for (const alert of await uploads.getByRole('alert').all()) assert.match(await alert.textContent(), /\w{3,}.*\w{3,}/);
+    assert.equal(await page.getByRole('list', { name: 'Clips' }).getByRole('button').count(), 2);
+    await page.getByRole('button', { name: 'Dismiss empty.mp4' }).click();
+    await page.getByRole('button', { name: 'Dismiss letter.mp4' }).click();
+  });
+
+  await step('scrubbing keeps up; keys, marks and time codes', async () => {
+    const clips = page.getByRole('list', { name: 'Clips' }).getByRole('button');
+    await clips.filter({ hasText: 'take' }).click();
+    const canvas = page.locator('canvas[data-frame]');
+    await until('frame 0', async () => (await canvas.getAttribute('data-frame')) === '0');
+    const line = page.getByRole('slider', { name: 'Position in the clip' });
+    const box = await line.boundingBox();
+    const shown = new Set();
+    await page.mouse.move(box.x + 4, box.y + 40);
+    await page.mouse.down();
+    for (let i = 1; i <= 40; i++) {
+      await page.mouse.move(box.x + (box.width * i) / 42, box.y + 40);
+      await page.waitForTimeout(25);
+      shown.add(await canvas.getAttribute('data-frame'));
+    }
+    const begin = Date.now();
+    await page.mouse.up();
+    const at = await line.getAttribute('aria-valuenow');
+    await until('the last frame of the drag', async () => (await canvas.getAttribute('data-frame')) === at, 60);
+    numbers.scrub_settle_ms = Date.now() - begin;
+    numbers.scrub_pictures = shown.size;
+    assert.ok(shown.size >= 2, 'no picture was shown while dragging');
+    await page.getByRole('textbox', { name: /Time code/ }).fill('50');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('i');
+    await page.getByRole('textbox', { name: /Time code/ }).fill('+20');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('o');
+    assert.equal(await line.getAttribute('aria-valuenow'), '71');
+    await until('frame 71', async () => (await canvas.getAttribute('data-frame')) === '71');
+    await page.keyboard.press('l');
+    await until('playing', async () => Number(await line.getAttribute('aria-valuenow')) !== 71);
+    await page.keyboard.press('k');
+    await until('the frame in the address', async () => new URL(page.url()).searchParams.get('frame') === (await line.getAttribute('aria-valuenow')), 60);
+    // The marks are kept a moment later; a reload brings place and marks back.
+    await page.waitForTimeout(1200);
+    const frame = await line.getAttribute('aria-valuenow');
+    await page.reload();
+    await until('the same frame after a reload', async () => (await page.locator('canvas[data-frame]').getAttribute('data-frame').catch(() => '')) === frame);
+    await page.getByRole('button', { name: /^In 00:02:01/ }).waitFor();
+    await page.getByRole('button', { name: 'Remove in and out points' }).click();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').getByText('Play, again = faster').waitFor();
+    // A key is changed, holds after a reload, and goes back.
+    const change = page.getByRole('dialog').getByRole('button', { name: 'Change the key of: Play, again = faster' });
+    await change.click();
+    await page.keyboard.press('k');
+    await page.getByRole('status').filter({ hasText: 'choose another key' }).waitFor();
+    await page.keyboard.press('Shift+y');
+    await page.getByRole('button', { name: 'Reset the key of: Play, again = faster' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.reload();
+    await until('the frame after the keys were changed', async () => (await page.locator('canvas[data-frame]').getAttribute('data-frame').catch(() => '')) === frame);
+    await page.keyboard.press('Shift+y');
+    await until('playing with the other key', async () => (await line.getAttribute('aria-valuenow')) !== frame);
+    await page.keyboard.press('k');
+    await page.keyboard.press('?');
+    await page.getByRole('button', { name: 'Reset all' }).click();
+    await page.keyboard.press('Escape');
+    await look('media');
+  });
+
+  await step('faces are found, people are named', async () => {
+    for (const [clip, name] of [['ben', 'ben'], ['take', 'ava']]) {
+      await page.getByRole('list', { name: 'Clips' }).getByRole('button').filter({ hasText: clip }).click();
+      await page.getByRole('combobox', { name: 'Who' }).fill(name);
+      await page.getByRole('radio', { name: /Nobody real/ }).check();
+      await page.getByRole('button', { name: 'Find faces' }).click();
+      await until(`the job for ${name}`, async () => (await jobs()).some((j) => j.task === 'extract' && j.arguments.subject === name));
+    }
+    await room('Jobs');
+    await page.getByRole('heading', { name: 'Log' }).waitFor();
+    await look('jobs');
+    await jobDone('extract', 240);
+  });
+
+  await step('tracks, boxes and points; a correction and its undo', async () => {
+    await room('Faces');
+    await page.getByRole('list', { name: 'Clips' }).getByRole('button').filter({ hasText: 'take' }).click();
+    await page.getByRole('combobox', { name: 'Name of person 1' }).waitFor();
+    assert.equal(await page.getByRole('combobox', { name: 'Name of person 1' }).inputValue(), 'ava');
+    const overlay = page.getByRole('group', { name: 'Faces in this frame' });
+    await until('landmarks', async () => (await overlay.locator('circle.point').count()) >= 60);
+    const face = overlay.locator('rect.box').first();
+    const before = await face.getAttribute('x');
+    const box = await face.boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + 12);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2 + 20, box.y + 22, { steps: 4 });
+    await page.mouse.up();
+    await overlay.getByText('corrected').waitFor();
+    // What was done is kept in the project: it can be undone after a reload.
+    await page.waitForTimeout(1200);
+    await page.reload();
+    await overlay.getByText('corrected').waitFor();
+    await page.keyboard.press('Control+z');
+    await until('the box where it was', async () => (await overlay.getByText('corrected').count()) === 0 && Math.abs(Number(await face.getAttribute('x')) - Number(before)) < 2);
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowRight');
+    await look('faces');
+  });
+
+  await step('crops are sorted, left out, and brought back', async () => {
+    await page.getByRole('list', { name: 'Facesets' }).getByRole('button').filter({ hasText: 'ben' }).click();
+    const crops = page.getByRole('listbox', { name: 'Crops of ben' }).getByRole('option');
+    await until('crops', async () => (await crops.count()) > 10);
+    await page.getByRole('combobox', { name: 'Sort' }).selectOption('yaw');
+    await until('the address', () => new URL(page.url()).searchParams.get('sort') === 'yaw');
+    await crops.nth(2).click();
+    await crops.nth(5).click({ modifiers: ['Shift'] });
+    await page.getByText('4 crops chosen').waitFor();
+    await page.keyboard.press('x');
+    const toast = page.getByRole('group', { name: 'Message' }).filter({ hasText: '4 crops left out of training.' });
+    await toast.waitFor();
+    const excluded = async () => (await api(`/v1/projects/${projectAddress().split('/')[2]}/facesets`)).find((f) => f.subject === 'ben').excluded;
+    await until('four less', async () => (await excluded()) === 4);
+    await toast.getByRole('button', { name: 'Undo' }).click();
+    await until('all back', async () => (await excluded()) === 0);
+    await look('faceset');
+  });
+
+  await step('training starts; the same thing as a command line', async () => {
+    await page.getByRole('button', { name: 'Train a model' }).click();
+    await page.getByRole('combobox', { name: /Identity/ }).selectOption('ben');
+    await page.getByRole('combobox', { name: /Performer/ }).selectOption('ava');
+    // Few faces, so that the preparation is short.
+    for (const [name, value] of [['Minutes', '0.6'], ['Max faces', '48']]) {
+      const field = page.getByRole('spinbutton', { name, exact: true });
+      await field.fill(value);
+      await field.press('Tab');
+    }
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.getByRole('button', { name: 'Copy as command line' }).click();
+    await page.getByText(/Copied: likeness train .*--identity ben/).waitFor();
+    await look('train-new');
+    await page.getByRole('button', { name: 'Start training' }).click();
+    await page.waitForURL('**/train/ben-on-ava');
+    await page.getByRole('img', { name: /What ben-on-ava can do at step/ }).waitFor({ timeout: patient(180_000) });
+  });
+  const preview = () => page.getByRole('img', { name: /What ben-on-ava can do at step/ }).getAttribute('data-step').catch(() => '');
+  let second;
+
+  await step('a second tab sees the same, and pauses it', async () => {
+    second = await openPage(context, problems);
+    await second.goto(page.url());
+    await second.getByRole('button', { name: 'Pause' }).click();
+    await page.getByRole('button', { name: 'Resume' }).waitFor({ timeout: patient(60_000) });
+    await until('the device to be free', async () => (await jobs()).every((j) => j.state !== 'running'));
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await second.getByRole('button', { name: 'Pause' }).waitFor({ timeout: patient(90_000) });
+  });
+
+  await step('the studio is killed and started again: the page comes back, the training goes on', async () => {
+    const stepBefore = Number(await preview());
+    await studio.kill('SIGKILL');
+    await page.getByText('Connection lost').waitFor();
+    await second.getByText('Connection lost').waitFor();
+    await accessible(page, 'connection lost');
+    await studio.start();
+    await page.getByText('Connection lost').waitFor({ state: 'detached', timeout: patient(90_000) });
+    await until('the job to go on', async () => (await jobs()).some((j) => j.task === 'train' && j.state === 'running'), 60);
+    await until('a newer picture', async () => Number(await preview()) > stepBefore, 180);
+    await second.close();
+    await look('train');
+  });
+
+  await step('training ends by itself, with curves and checkpoints', async () => {
+    await jobDone('train', 240);
+    await page.getByRole('heading', { name: 'Checkpoints' }).waitFor();
+    const spoken = await page.getByRole('img', { name: /Training curves up to step/ }).getAttribute('aria-label');
+    // On a busy machine a minute may be too few steps for a row of the loss.
+    assert.match(spoken, /(Loss|held-out error of the identity) 0\.\d+/);
+    assert.ok((await page.locator('.u-over').count()) === 1, 'the chart is drawn');
+    const now = await preview();
+    await page.getByRole('slider', { name: 'History of previews' }).focus();
+    await page.keyboard.press('Home');
+    await until('an older picture', async () => Number(await preview()) < Number(now));
+    // The time-lapse runs through the history and ends at the newest.
+    await page.getByRole('button', { name: 'Play the time-lapse' }).click();
+    const seen = new Set();
+    await until('the end of the time-lapse', async () => {
+      seen.add(await preview());
+      return (await page.getByRole('button', { name: 'Play the time-lapse' }).count()) === 1 && (await preview()) === now;
+    }, 90);
+    assert.ok(seen.size >= 2, `the time-lapse showed ${seen.size} pictures`);
+    await look('train-done');
+  });
+
+  await step('an older checkpoint is restored, and the newer one comes back after a reload', async () => {
+    const list = page.getByRole('listitem').filter({ hasText: /^step / });
+    const before = await list.count();
+    assert.ok(before >= 2, `${before} checkpoints`);
+    const newest = await list.first().textContent();
+    const older = (await list.nth(1).textContent()).match(/step ([\d,]+)/)[1];
+    await list.nth(1).getByRole('button', { name: 'Restore this' }).click();
+    await page.getByText(`is back at step ${older}.`).first().waitFor();
+    await until('one checkpoint less', async () => (await list.count()) === before - 1);
+    await jobDone('train', 120);  // the weights are written anew
+    const step = async () => (await api(`/v1/projects/${projectAddress().split('/')[2]}/models`)).find((m) => m.name === 'ben-on-ava').step;
+    assert.equal(String(await step()), older.replaceAll(',', ''));
+    await page.waitForTimeout(1200);
+    await page.reload();
+    await list.first().waitFor();
+    await page.keyboard.press('Control+z');
+    await until('the newest checkpoint again', async () => (await list.first().textContent()) === newest);
+  });
+
+  await step('swap: the frame changes with every option, and compares', async () => {
+    await page.getByRole('button', { name: 'Try in Swap' }).click();
+    await page.getByRole('list', { name: 'Clips' }).getByRole('button').filter({ hasText: 'take' }).click();
+    const result = page.locator('canvas[data-has="yes"]');
+    await result.waitFor({ timeout: patient(90_000) });
+    const time = page.locator('.time[data-busy="false"]');
+    const settled = () => until('the preview to rest', async () => (await time.count()) === 1 && Number(await time.getAttribute('data-ms')) > 0);
+    await settled();
+    const pixels = () => page.evaluate(() => {
+      const c = [...document.querySelectorAll('canvas[data-has]')].at(-1);
+      const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+      let sum = 0;
+      for (let i = 0; i < d.length; i += 41) sum = (sum * 31 + d[i]) >>> 0;
+      return sum;
+    });
+    const first = await pixels();
+    const opacity = page.getByRole('slider', { name: 'Opacity' });
+    await opacity.focus();
+    const ms = [];
+    for (let i = 0; i < 6; i++) {
+      await page.keyboard.press('Shift+ArrowLeft');
+      await page.waitForTimeout(250);
+      await settled();
+      ms.push(Number(await time.getAttribute('data-ms')));
+    }
+    numbers.preview_ms = ms.sort((a, b) => a - b)[3];
+    await until('another picture', async () => (await pixels()) !== first);
+    await page.getByRole('button', { name: /Reset Opacity/ }).click();
+    await until('the first picture again', async () => (await pixels()) === first);
+    const view = () => page.locator('.tag').first().textContent();
+    await page.getByRole('heading', { level: 1, name: 'Swap' }).click();
+    await page.keyboard.down('c');
+    await until('the footage', async () => (await view()) === 'Footage' && (await page.locator('.handle').count()) === 0);
+    await page.keyboard.up('c');
+    await page.locator('.handle').waitFor();
+    await page.getByRole('button', { name: 'Difference' }).click();
+    await until('the difference', async () => (await view()).startsWith('Difference'));
+    await page.getByRole('button', { name: 'Split' }).click();
+    await page.keyboard.press('a');
+    await page.waitForTimeout(1200);
+    const changed = await page.getByRole('button', { name: /^Changed\. Reset/ }).count();
+    assert.ok(changed >= 1, 'a key changed an option');
+    await page.reload();
+    await page.getByRole('button', { name: /^Changed\. Reset/ }).first().waitFor();
+    await page.getByRole('button', { name: /^Changed\. Reset/ }).first().click();
+    await result.waitFor({ timeout: patient(90_000) });
+    await settled();
+    await look('swap');
+  });
+
+  await step('the render is queued, made, and verified', async () => {
+    await page.getByRole('button', { name: 'Queue the render' }).click();
+    await jobDone('swap', 240);
+    await room('Outputs');
+    await page.locator('[data-verdict="synthetic-verified"]').waitFor({ timeout: patient(90_000) });
+    await page.getByText('How it came to be').waitFor();
+    const played = await page.evaluate(async () => {
+      const v = document.querySelector('video[controls]');
+      await v.play();
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      v.pause();
+      return { at: v.currentTime, width: v.videoWidth, sound: v.webkitAudioDecodedByteCount, picture: v.webkitVideoDecodedByteCount };
+    });
+    assert.ok(played.at > 0.3 && played.width === 384 && played.picture > 0, `video: ${JSON.stringify(played)}`);
+    assert.ok(played.sound > 0, 'the sound is there');
+    await look('outputs');
+  });
+
+  await step('an output is shown in its folder, and a copy of it proves the same', async () => {
+    await page.getByRole('button', { name: 'Show the file' }).click();
+    // Without a screen there is no file manager; the studio says where the file is.
+    const said = await page.getByText(/the file is .*\.mp4/).first().textContent();
+    const path = said.match(/the file is (\S+\.mp4)/)[1];
+    const coming = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Download' }).click();
+    const copy = join(home, 'copy.mp4');
+    await (await coming).saveAs(copy);
+    assert.ok(readFileSync(copy).equals(readFileSync(path)), 'the copy is the file');
+    assert.equal(likeness('verify', copy).files[0].verdict, 'synthetic-verified');
+  });
+
+  await step('only from the in to the out point', async () => {
+    await room('Swap');
+    await page.getByRole('list', { name: 'Clips' }).getByRole('button').filter({ hasText: 'take' }).click();
+    const time = page.getByRole('textbox', { name: /Time code/ });
+    for (const [at, key] of [['10', 'i'], ['+24', 'o']]) {
+      await time.fill(at);
+      await page.keyboard.press('Enter');
+      await page.keyboard.press(key);
+    }
+    await page.getByRole('checkbox', { name: /Only from the in to the out point/ }).check();
+    await page.getByRole('textbox', { name: 'Name of the output' }).fill('part');
+    await page.getByRole('button', { name: 'Copy as command line' }).click();
+    await page.getByText(/Copied: likeness swap .*--frames 10-34/).waitFor();
+    await page.getByRole('button', { name: 'Queue the render' }).click();
+    await until('the job', async () => (await jobs()).filter((j) => j.task === 'swap').length === 2);
+    await jobDone('swap', 240);
+    await room('Outputs');
+    await page.getByRole('list', { name: 'Outputs' }).getByRole('button').filter({ hasText: 'part.mp4' }).click();
+    await page.locator('[data-verdict="synthetic-verified"]').waitFor({ timeout: patient(90_000) });
+    const video = page.getByLabel('Video part.mp4');
+    await until('its length', () => video.evaluate((v) => v.duration > 0));
+    const length = await video.evaluate((v) => v.duration);
+    assert.ok(Math.abs(length - 1) < 0.08, `25 frames at 25 a second: ${length} s`);
+    const sound = await video.evaluate(async (v) => {
+      await v.play();
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      return v.webkitAudioDecodedByteCount;
+    });
+    assert.ok(sound > 0, 'its sound is there');
+  });
+
+  await step('an output goes to the trash and comes back', async () => {
+    await page.getByRole('button', { name: /to the trash/ }).click();
+    await page.getByText('is in the trash').waitFor();
+    await page.getByRole('group', { name: 'Message' }).filter({ hasText: 'in the trash' }).getByRole('button', { name: 'Undo' }).click();
+    await page.locator('[data-verdict="synthetic-verified"]').waitFor({ timeout: patient(90_000) });
+  });
+
+  await step('a voice says a line, and the line proves what it is', async () => {
+    await room('Voice');
+    const voices = page.getByRole('list', { name: 'Voices that come with it' }).getByRole('button');
+    await voices.first().waitFor();
+    const chosen = voices.filter({ hasText: 'rms' }).or(voices).first();
+    const name = (await chosen.locator('.ellipsis').first().textContent()).trim();
+    await chosen.click();
+    await page.getByRole('textbox', { name: 'What to say' }).fill('The birch canoe slid on the smooth planks.');
+    await page.getByRole('button', { name: 'Copy as command line' }).click();
+    await page.getByText(/Copied: likeness speak .*--voice/).waitFor();
+    await page.getByRole('button', { name: 'Speak', exact: true }).click();
+    await jobDone('speak', 120);
+    const line = page.getByRole('list', { name: 'Lines' }).getByRole('listitem').filter({ hasText: 'the-birch-canoe-slid-on.wav' });
+    await line.locator('[data-verdict="synthetic-verified"]').waitFor({ timeout: patient(60_000) });
+    assert.ok((await line.textContent()).includes(name), 'who spoke');
+    const played = await line.locator('audio').evaluate(async (a) => {
+      await a.play();
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      return { at: a.currentTime, long: a.duration };
+    });
+    assert.ok(played.at > 0.3 && played.long > 1.5 && played.long < 6, JSON.stringify(played));
+    await look('voice');
+  });
+
+  await step('consent: a person is asked; a camera that shows nobody is refused with the reason', async () => {
+    await room('Consent');
+    await page.getByRole('button', { name: 'New person' }).click();
+    await page.getByRole('textbox', { name: /Short name/ }).fill('mary');
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('heading', { name: 'Ask for consent' }).waitFor();
+    // Her faces, to compare the statement with: finding them makes nothing, and they are sealed.
+    await room('Media');
+    await page.getByRole('list', { name: 'Clips' }).getByRole('button').filter({ hasText: 'take' }).click();
+    await page.getByRole('combobox', { name: 'Who' }).fill('mary');
+    await page.getByRole('button', { name: 'Find faces' }).click();
+    await until('the job for mary', async () => (await jobs()).some((j) => j.task === 'extract' && j.arguments.subject === 'mary'));
+    await jobDone('extract', 120);
+    await room('Consent');
+    await page.getByRole('list', { name: 'People' }).getByRole('button').filter({ hasText: 'mary' }).click();
+    await page.getByRole('textbox', { name: 'Name', exact: true }).fill('Mary Doe');
+    await page.getByRole('checkbox', { name: 'Adult' }).check();
+    await page.getByRole('textbox', { name: 'Description' }).fill('her face in a test of the studio');
+    await look('consent');
+    await page.getByRole('button', { name: 'Make the statement' }).click();
+    const phrase = (await page.locator('.phrase').textContent()).trim();
+    assert.equal(phrase.split(/\s+/).length, 6, `six words: ${phrase}`);
+    await page.getByRole('button', { name: 'Turn the camera on' }).click();
+    await page.getByRole('button', { name: 'Record', exact: true }).click();
+    await page.getByRole('button', { name: 'Stop', exact: true }).waitFor({ timeout: patient(60_000) });
+    await page.waitForTimeout(3000);
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await page.getByRole('textbox', { name: /Who watched/ }).fill('J. Roe');
+    await page.getByRole('checkbox', { name: /I heard the person say/ }).check();
+    await page.getByRole('button', { name: 'Check and record the consent' }).click();
+    await page.locator('section').getByRole('alert').filter({ hasText: /face|nobody|person/i }).first().waitFor({ timeout: patient(120_000) });
+    await look('consent-statement');
+    // And nothing is made of her: the engine says no, whoever asks.
+    const state = (await api(`/v1/projects/${projectAddress().split('/')[2]}/consents`)).find((c) => c.subject === 'mary');
+    assert.notEqual(state.state, 'valid');
+    const here = page.url();
+    await page.goto(`http://127.0.0.1:${studio.page}${projectAddress()}/train?new=1`);
+    await page.getByRole('combobox', { name: /Identity/ }).selectOption('mary');
+    await page.getByRole('combobox', { name: /Performer/ }).selectOption('ava');
+    await page.getByRole('button', { name: 'Start training' }).click();
+    await page.getByRole('alert').filter({ hasText: /mary/ }).first().waitFor();
+    assert.ok(!(await jobs()).some((j) => j.task === 'train' && j.arguments.identity === 'mary'), 'no job was made');
+    await page.goto(here);
+  });
+
+  await step('consent: the person says it to the camera, and the record is accepted with its checks', async () => {
+    // Chromium plays files as camera and microphone; the page records them as it records a person.
+    const statement = join(performers, 'ava-train.mp4');
+    const consent = page.url();
+    const record = async (camera) => {
+      await camera.getByRole('list', { name: 'People' }).getByRole('button').filter({ hasText: 'mary' }).click();
+      await camera.getByRole('button', { name: 'Turn the camera on' }).click();
+      await until('the camera', () => camera.locator('video[aria-label="Camera"]').evaluate((v) => v.videoWidth > 0 && v.currentTime > 0.5).catch(() => false));
+      await camera.getByRole('button', { name: 'Record', exact: true }).click();
+      await camera.waitForTimeout(9000);
+      await camera.getByRole('button', { name: 'Stop', exact: true }).click();
+      await camera.getByLabel('The recording').waitFor();
+      if (shots) await camera.screenshot({ path: join(shots, 'consent-recorded-1280.png') });
+    };
+    const send = async (camera) => {
+      const known = (await jobs()).length;
+      await camera.getByRole('textbox', { name: /Who watched/ }).fill('J. Roe');
+      await camera.getByRole('checkbox', { name: /I heard the person say/ }).check();
+      await camera.getByRole('button', { name: 'Check and record the consent' }).click();
+      return until('the checks', async () => {
+        const all = await jobs();
+        const job = all.filter((j) => j.task === 'consent-record').sort((x, y) => y.id - x.id)[0];
+        return all.length > known && ['done', 'failed'].includes(job.state) ? job : null;
+      }, 120);
+    };
+    let made = null;
+    // The two fake devices do not start together. Where the check of the mouth and the sound says by how much, they are set
+    // right and the person says it again, as a person would whose camera is out of step.
+    for (let lag_s = 0.2, tries = 0; made?.state !== 'done'; tries++) {
+      assert.ok(tries < 4, `the statement was refused: ${made?.error?.what}`);
+      const devices = fakeCamera(statement, lag_s);
+      if (!devices) {
+        console.log('    (a file is given instead: there is no FFmpeg to feed the camera)');
+        await page.locator('input[type=file][accept="video/*"]').setInputFiles(statement);
+        made = await send(page);
+        continue;
+      }
+      const other = await startBrowser(devices);
+      const camera = await openPage(await openContext(other), problems);
+      await camera.goto(studio.url);
+      await camera.getByRole('textbox', { name: 'Name of the new project' }).waitFor();
+      await camera.goto(consent);
+      await record(camera);
+      made = await send(camera);
+      if (made.state === 'done') await camera.getByRole('list', { name: 'People' }).getByRole('button').filter({ hasText: 'mary' }).getByText('agreed').waitFor({ timeout: patient(30_000) });
+      await other.close();
+      const measured = made.error?.what.match(/at (-?\d+) ms/);
+      assert.ok(made.state === 'done' || measured, `the statement was refused: ${made.error?.what}`);
+      if (measured) lag_s = Math.max(0, lag_s + Number(measured[1]) / 1000);
+      numbers.camera_tries = tries + 1;
+    }
+    for (const check of ['face', 'pose', 'singleTake', 'avSync']) assert.equal(made.result.checks[check]?.ok, true, check);
+    numbers.camera_sync_ms = made.result.checks.avSync.lagMs;
+    await page.getByRole('list', { name: 'People' }).getByRole('button').filter({ hasText: 'mary' }).click();
+    await page.getByText(/All \d+ rules hold/).waitFor({ timeout: patient(90_000) });
+    await page.getByRole('button', { name: 'Revoke…' }).click();
+    assert.ok(await page.getByRole('button', { name: 'Revoke for good' }).isDisabled(), 'revoking asks for the name');
+    await page.keyboard.press('Escape');
+    await look('consent-agreed');
+  });
+
+  await step('a full disk is said, and leaves nothing behind', async () => {
+    const disk = join(home, 'disk');
+    mkdirSync(disk);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { stdio: 'ignore' });
+    } catch {
+      return console.log('    (not tried: it needs the right to mount a small tmpfs)');
+    }
+    likeness('project', 'new', join(disk, 'small'));
+    const film = projectAddress();
+    await room('Projects');
+    await page.getByRole('textbox', { name: 'Path of a project folder' }).fill(join(disk, 'small'));
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
+    await page.getByText('Drop footage here').waitFor();
+    await drop(page, [{ name: 'ben.mp4', path: join(performers, 'ben-train.mp4') }]);
+    const alert = page.getByRole('list', { name: 'Uploads' }).getByRole('alert');
+    await alert.filter({ hasText: /space|full/i }).waitFor();
+    const left = execFileSync('find', [disk, '-size', '+200k', '-type', 'f']).toString().trim();
+    assert.equal(left, '', 'nothing of the upload is left');
+    await page.goto(`http://127.0.0.1:${studio.page}${film}/jobs`);
+    execFileSync('umount', ['-l', disk]);
+  });
+
+  await step('the other rooms', async () => {
+    await room('Doctor');
+    await page.getByText('Processor', { exact: true }).waitFor({ timeout: patient(90_000) });
+    await look('doctor');
+    await room('Projects');
+    await page.getByText('film is open').waitFor();
+    await look('projects');
+  });
+
+  await step('another address: TLS, and the password before anything else', async () => {
+    const secret = join(home, 'password.txt');
+    writeFileSync(secret, 'four words that fit\n', { mode: 0o600 });
+    const far = await new Studio(['--listen', '127.0.0.2', '--tls-self-signed', '--password-file', secret]).start();
+    const visitor = await openContext(browser, { ignoreHTTPSErrors: true });
+    const remote = await openPage(visitor, problems);
+    try {
+      assert.match(far.url, /^https:\/\/127\.0\.0\.2:\d+\/$/);
+      await remote.goto(far.url);
+      const field = remote.getByLabel('Password');
+      await field.fill('not the password');
+      await field.press('Enter');
+      await remote.getByRole('alert').filter({ hasText: 'wrong' }).waitFor();
+      await accessible(remote, 'login');
+      if (shots) await remote.screenshot({ path: join(shots, 'login-1280.png') });
+      await field.fill('four words that fit');
+      await remote.getByRole('button', { name: 'Log in' }).click();
+      await remote.getByRole('textbox', { name: 'Name of the new project' }).fill('far');
+      await remote.getByRole('button', { name: 'Create' }).click();
+      await remote.getByText('Drop footage here').waitFor();
+      await drop(remote, [{ name: 'ben.mp4', path: join(performers, 'ben-train.mp4') }]);
+      await until('a clip, told by the events', async () => (await remote.getByRole('list', { name: 'Clips' }).getByRole('button').count()) === 1);
+      assert.equal(await remote.getByText('Connection lost').count(), 0);
+      await remote.getByRole('button', { name: 'Log out' }).click();
+      await field.waitFor();
+    } finally {
+      await visitor.close();
+      await far.kill();
+    }
+  });
+
+  await step('every room is reached by its key', async () => {
+    await page.locator('.projects').getByRole('button', { name: /^film/ }).click();
+    await page.waitForURL(/\/p\/[^/]+\/(jobs|consent)/);  // where it was left
+    for (const [key, name] of [['2', 'Media'], ['3', 'Faces'], ['4', 'Train'], ['5', 'Swap'], ['6', 'Voice'], ['7', 'Consent'], ['8', 'Outputs'], ['9', 'Jobs'], ['0', 'Doctor']]) {
+      await page.evaluate(() => document.activeElement?.blur());
+      await page.keyboard.press(key);
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+    }
+  });
+
+  assert.deepEqual(problems, [], 'no exception in any page');
+  console.log(JSON.stringify(numbers));
+  summary();
+  await ended();
+} catch (error) {
+  if (problems.length > 0) console.error(problems.join('\n'));
+  await ended(error);
+}
