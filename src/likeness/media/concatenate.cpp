@@ -2,8 +2,6 @@
 // Parts are joined packet by packet. Presentation times stay what the parts say (a part that was
 // written from frames of the middle of a video starts at that time); decoding times are made anew
 // for the whole, because each encoder run starts its own ramp and the ramps overlap at the joints.
-#include "likeness/media/concatenate.h"
-
 #include <algorithm>
 #include <cstring>
 

@@ -189,6 +189,12 @@ class VideoWriter {
 void concatenate(const std::vector<std::filesystem::path>& parts, const std::filesystem::path& out,
                  const std::filesystem::path& audio_source = {},
                  const std::map<std::string, std::string>& tags = {});
+/// As concatenate(), but the first frame is shown at 0 and the sound begins with it, to within one
+/// packet of the sound: for a piece out of the middle of a film.
+void concatenate_from_zero(const std::vector<std::filesystem::path>& parts,
+                           const std::filesystem::path& out,
+                           const std::filesystem::path& audio_source = {},
+                           const std::map<std::string, std::string>& tags = {});
 
 /// Stills through OpenCV or FFmpeg; EXIF orientation applied. Throws as probe().
 Image8 read_image(const std::filesystem::path& path);

@@ -3,7 +3,6 @@
 #include <map>
 
 #include "likeness/base/options.h"
-#include "likeness/media/concatenate.h"
 #include "likeness/media/media_test_util.h"
 #include "likeness/media/source.h"
 #include "likeness/media/writer_options.h"

@@ -6,9 +6,8 @@
 // - The token of the address is exchanged for an HttpOnly SameSite=Strict cookie; its hash is kept
 //   in home_folder()/studio-sessions.json, so that an open page goes on after a restart.
 // - Every method but GET and HEAD also needs the session's CSRF token in a header.
-// - Where other machines may ask (a Door with a password): https, the password instead of the
-// token,
-//   a Secure cookie with the __Host- prefix, and few tries (LoginLimit).
+// - Where other machines may ask (a Door with a password): https, the password
+//   instead of the token, a Secure cookie with the __Host- prefix, and few tries (LoginLimit).
 #pragma once
 
 #include <filesystem>

@@ -5,7 +5,6 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
-#include "likeness/media/concatenate.h"
 #include "likeness/tasks/analyse_media.h"
 #include "likeness/tasks/choose_tracks.h"
 #include "likeness/tasks/extract.h"

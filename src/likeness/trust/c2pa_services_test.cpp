@@ -19,6 +19,7 @@
 #include "likeness/trust/c2pa.h"
 #include "likeness/trust/certificates.h"
 #include "likeness/trust/finish.h"
+#include "likeness/trust/project_test_util.h"
 
 namespace likeness::trust {
 namespace {
@@ -127,29 +128,13 @@ class TimeAuthority {
   std::thread thread_;
 };
 
-class C2paServices : public ::testing::Test {
+class C2paServices : public ProjectFixture {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              ("likeness-services-" + std::to_string(::getpid()) + "-" +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    if (const char* home = std::getenv("LIKENESS_HOME")) home_ = home;
-    ::setenv("LIKENESS_HOME", (folder_ / "home").c_str(), 1);
-    project_ = std::make_unique<project::Project>(project::Project::create(folder_ / "film"));
-    project_->add_subject({.name = "ben"});
-  }
   void TearDown() override {
     for (const char* name : {"LIKENESS_SIGN_CERT", "LIKENESS_SIGN_KEY", "LIKENESS_TIME_AUTHORITY",
                              "LIKENESS_PASSPHRASE_FILE", "SOFTHSM2_CONF", "LIKENESS_PKCS11_MODULE"})
       ::unsetenv(name);
-    if (home_.empty())
-      ::unsetenv("LIKENESS_HOME");
-    else
-      ::setenv("LIKENESS_HOME", home_.c_str(), 1);
-    project_.reset();
-    fs::remove_all(folder_);
+    ProjectFixture::TearDown();
   }
   /// A still through finish(), as the runner does it.
   fs::path still(const std::string& name) {
@@ -185,9 +170,6 @@ class C2paServices : public ::testing::Test {
         "\"");
     return nlohmann::json::parse(read_file(out), nullptr, false);
   }
-  fs::path folder_;
-  std::string home_;
-  std::unique_ptr<project::Project> project_;
 };
 
 TEST_F(C2paServices, ATimeAuthorityStampsTheSignature) {

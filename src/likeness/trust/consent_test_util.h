@@ -17,22 +17,15 @@
 #include "likeness/trust/finish.h"
 #include "likeness/trust/gate.h"
 #include "likeness/trust/phrase.h"
+#include "likeness/trust/project_test_util.h"
 #include "likeness/trust/vault.h"
 
 namespace likeness::trust {
 
-class ConsentFixture : public ::testing::Test {
+class ConsentFixture : public ProjectFixture {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("likeness-consent-" + std::to_string(::getpid()) + "-" +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    if (const char* was = std::getenv("LIKENESS_HOME")) before_ = was;
-    ::setenv("LIKENESS_HOME", (folder_ / "home").c_str(), 1);
-    project_ = std::make_unique<project::Project>(project::Project::create(folder_ / "film"));
-    project_->add_subject({.name = "ben"});
+    ProjectFixture::SetUp();
     for (const char* name : {"mary", "tom"}) {
       project_->add_subject({.name = name, .kind = project::SubjectKind::kPerson});
       declare_subject(*project_, project_->subject(name));
@@ -40,12 +33,7 @@ class ConsentFixture : public ::testing::Test {
   }
   void TearDown() override {
     ::unsetenv("LIKENESS_PASSPHRASE_FILE");
-    project_.reset();
-    std::filesystem::remove_all(folder_);
-    if (before_.empty())
-      ::unsetenv("LIKENESS_HOME");
-    else
-      ::setenv("LIKENESS_HOME", before_.c_str(), 1);
+    ProjectFixture::TearDown();
   }
 
   struct Made {
@@ -120,10 +108,6 @@ class ConsentFixture : public ::testing::Test {
     refused([&] { ask(Operation::kSwap, "mary"); }, rule);
     refused([&] { ask(Operation::kTrain, "mary"); }, rule);
   }
-
-  std::filesystem::path folder_;
-  std::string before_;
-  std::unique_ptr<project::Project> project_;
 };
 
 }  // namespace likeness::trust

@@ -15,6 +15,7 @@
 #include "likeness/trust/c2pa.h"
 #include "likeness/trust/certificates.h"
 #include "likeness/trust/finish.h"
+#include "likeness/trust/project_test_util.h"
 #include "likeness/trust/verify_parts.h"
 #include "likeness/trust/watermark_still.h"
 
@@ -86,27 +87,8 @@ TEST(DescribeManifest, OddContentIsNoProblem) {
   }
 }
 
-class VerifyTest : public ::testing::Test {
+class VerifyTest : public ProjectFixture {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              ("likeness-verify-" + std::to_string(::getpid()) + "-" +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    if (const char* home = std::getenv("LIKENESS_HOME")) home_ = home;
-    ::setenv("LIKENESS_HOME", (folder_ / "home").c_str(), 1);
-    project_ = std::make_unique<project::Project>(project::Project::create(folder_ / "film"));
-    project_->add_subject({.name = "ben"});
-  }
-  void TearDown() override {
-    project_.reset();
-    if (home_.empty())
-      ::unsetenv("LIKENESS_HOME");
-    else
-      ::setenv("LIKENESS_HOME", home_.c_str(), 1);
-    fs::remove_all(folder_);
-  }
   /// Something with texture, like a picture.
   static Image8 picture(int seed, int width = 480, int height = 320) {
     Image8 image(width, height, 3);
@@ -149,9 +131,6 @@ class VerifyTest : public ::testing::Test {
     finish(*project_, grant(), 1, {}, {"video", temporary, path}, id);
     return path;
   }
-  fs::path folder_;
-  std::string home_;
-  std::unique_ptr<project::Project> project_;
 };
 
 TEST_F(VerifyTest, AStillOfOursIsVerifiedAndEachWayToBreakItIsFound) {

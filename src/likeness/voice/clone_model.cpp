@@ -200,10 +200,10 @@ nlohmann::json train_clone(const std::vector<CloneClip>& clips, const SpeakerVec
 struct Clone::Impl {
   std::map<std::string, std::string> metadata;
   std::unique_ptr<nets::ConverterNet> net;
-  torch::Tensor bank, bank_square, speaker;
+  torch::Tensor bank, speaker;
   PitchRange range;
   std::unique_ptr<ContentEncoder> content;
-  std::unique_ptr<Vocoder> vocoder;
+  std::shared_ptr<const Vocoder> vocoder;
   std::unique_ptr<Voice> voice;
 
   /// Mean of the four nearest of the person's frames, by angle (all have the same length).
@@ -240,7 +240,7 @@ Clone::Clone(const fs::path& path) : impl_(std::make_unique<Impl>()) {
                 "train the voice again");
   }
   impl_->content = std::make_unique<ContentEncoder>(content);
-  impl_->vocoder = std::make_unique<Vocoder>(voice_weights("vocoder"));
+  impl_->vocoder = std::make_shared<const Vocoder>(voice_weights("vocoder"));
   if (impl_->metadata.count(std::string(kAcousticPrefix) + "kind")) {
     VoiceInfo info;
     info.name = name;
@@ -248,7 +248,7 @@ Clone::Clone(const fs::path& path) : impl_(std::make_unique<Impl>()) {
     info.language = "en-us";
     info.rate_hz = kRate;
     info.path = path;
-    impl_->voice = acoustic_voice(file, kAcousticPrefix, std::move(info));
+    impl_->voice = acoustic_voice(file, kAcousticPrefix, std::move(info), impl_->vocoder);
   }
 }
 Clone::~Clone() = default;

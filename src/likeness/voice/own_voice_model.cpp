@@ -21,11 +21,12 @@ constexpr const char* kPart = "acoustic";
 
 class AcousticVoice : public Voice {
  public:
-  AcousticVoice(const tensor::SafeTensors& file, const std::string& prefix, VoiceInfo info)
+  AcousticVoice(const tensor::SafeTensors& file, const std::string& prefix, VoiceInfo info,
+                std::shared_ptr<const Vocoder> vocoder)
       : info_(std::move(info)),
         net_(open_net<nets::AcousticNet, nets::AcousticOptions>(
             file, kAcousticKind, info_.path.filename().string(), prefix)),
-        vocoder_(voice_weights("vocoder")) {}
+        vocoder_(std::move(vocoder)) {}
   const VoiceInfo& info() const override { return info_; }
 
  protected:
@@ -50,7 +51,7 @@ class AcousticVoice : public Voice {
     for (size_t t = 0; t < f0.size(); ++t)
       f0[t] = voiced[t] > 0 ? std::clamp(f0[t], 40.0f, 900.0f) : 0.0f;
     Speech out;
-    out.clip = {kRate, 1, without_hiss(vocoder_.render(values_of(made.mel), f0, seed))};
+    out.clip = {kRate, 1, without_hiss(vocoder_->render(values_of(made.mel), f0, seed))};
     for (const float v : out.clip.samples)
       if (!std::isfinite(v))
         throw Error(ErrorCode::kDamaged, info_.name + " gives sound that is no sound",
@@ -102,7 +103,7 @@ class AcousticVoice : public Voice {
 
   VoiceInfo info_;
   std::unique_ptr<nets::AcousticNet> net_;
-  Vocoder vocoder_;
+  std::shared_ptr<const Vocoder> vocoder_;
 };
 
 }  // namespace
@@ -117,12 +118,9 @@ std::optional<VoiceInfo> own_voice() {
   v.path = *weights;
   v.name = "kathleen";
   try {
-    const auto card_of = [](const fs::path& of) {
-      return tensor::read_model_card(fs::path(of).replace_extension(".toml"));
-    };
-    const tensor::ModelCard vocoder = card_of(voice_weights("vocoder"));
+    const tensor::ModelCard vocoder = weights_card(voice_weights("vocoder"));
     check_weights(*weights);
-    const tensor::ModelCard card = card_of(*weights);
+    const tensor::ModelCard card = weights_card(*weights);
     v.licence = card.licence;
     v.origin = card.origin;
     v.title = card.title;
@@ -134,13 +132,14 @@ std::optional<VoiceInfo> own_voice() {
 }
 
 std::unique_ptr<Voice> acoustic_voice(const tensor::SafeTensors& file, const std::string& prefix,
-                                      VoiceInfo info) {
-  return std::make_unique<AcousticVoice>(file, prefix, std::move(info));
+                                      VoiceInfo info, std::shared_ptr<const Vocoder> vocoder) {
+  return std::make_unique<AcousticVoice>(file, prefix, std::move(info), std::move(vocoder));
 }
 
 std::unique_ptr<Voice> open_own_voice() {
   const fs::path weights = voice_weights(kPart);  // says what is missing
-  return acoustic_voice(tensor::SafeTensors(weights), "", own_voice().value());
+  return acoustic_voice(tensor::SafeTensors(weights), "", own_voice().value(),
+                        std::make_shared<const Vocoder>(voice_weights("vocoder")));
 }
 
 }  // namespace likeness::voice

@@ -12,6 +12,7 @@
 
 #include "likeness/base/options.h"
 #include "likeness/base/run.h"
+#include "likeness/tensor/model_card.h"
 
 namespace likeness::voice {
 
@@ -74,6 +75,8 @@ struct PretrainRequest {
 std::optional<std::filesystem::path> find_voice_weights(const std::string& part);
 /// The same, checked. Throws kMissing, and what check_weights throws.
 std::filesystem::path voice_weights(const std::string& part);
+/// The card that lies beside them. Throws kRefused (there is none), kDamaged.
+tensor::ModelCard weights_card(const std::filesystem::path& weights);
 /// Whether the card lies beside them and they are what it says. Throws kRefused (no card),
 /// kDamaged.
 void check_weights(const std::filesystem::path& weights);

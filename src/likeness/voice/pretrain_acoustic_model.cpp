@@ -13,11 +13,11 @@ namespace {
 
 constexpr size_t kJudgedFrames = 120;
 
-class AcousticLearner : public Learner {
+class AcousticLearner : public MelLearner {
  public:
   AcousticLearner(Corpora data, const ContentEncoder& content, const LearnOptions& o,
                   Progress& progress, const Cancel& cancel)
-      : o_(o), net_({}) {
+      : MelLearner(o), net_({}) {
     progress.begin("align", static_cast<double>(data.train.size() + data.held_out.size()), "files");
     for (auto [from, to] : {std::pair{&data.train, &train_}, {&data.held_out, &held_}})
       for (const Piece& p : *from) {
@@ -41,10 +41,6 @@ class AcousticLearner : public Learner {
     });
   }
   torch::nn::Module& net() override { return net_; }
-  torch::nn::Module* critic() override {
-    return o_.adversarial_from < 1 ? &critic_.net() : nullptr;
-  }
-  torch::Tensor critic_loss() override { return critic_.loss(); }
   nlohmann::json shape() const override { return options_to_json(net_.options()); }
 
   torch::Tensor loss(double fraction, Rng rng) override {
@@ -70,7 +66,7 @@ class AcousticLearner : public Learner {
         torch::nn::functional::BinaryCrossEntropyWithLogitsFuncOptions().weight(b.keep).reduction(
             torch::kSum));
     torch::Tensor pull = torch::zeros({});
-    if (o_.adversarial_from < 1 && fraction >= o_.adversarial_from) {
+    if (is_judged(fraction)) {
       // Some rows, and no padding.
       const auto rows = std::min<int64_t>(b.mel.size(0), 8);
       size_t shortest = pieces[0]->frame_count;
@@ -154,9 +150,7 @@ class AcousticLearner : public Learner {
     return b;
   }
 
-  LearnOptions o_;
   nets::AcousticNet net_;
-  MelCritic critic_;
   std::vector<AcousticPiece> train_, held_;
 };
 

@@ -23,11 +23,11 @@ struct Item {
   SpeakerVector speaker;
 };
 
-class ConverterLearner : public Learner {
+class ConverterLearner : public MelLearner {
  public:
   ConverterLearner(Corpora data, const std::filesystem::path& content, const LearnOptions& o,
                    Progress& progress, const Cancel& cancel, const SpeakerVector* one_speaker)
-      : o_(o),
+      : MelLearner(o),
         content_(open_net<nets::ContentNet, nets::ContentOptions>(
             tensor::SafeTensors(content), "likeness-voice-content", content.filename().string())),
         net_(shape_for(*content_)) {
@@ -59,10 +59,6 @@ class ConverterLearner : public Learner {
                   "a second of speech each at least");
   }
   torch::nn::Module& net() override { return net_; }
-  torch::nn::Module* critic() override {
-    return o_.adversarial_from < 1 ? &critic_.net() : nullptr;
-  }
-  torch::Tensor critic_loss() override { return critic_.loss(); }
   nlohmann::json shape() const override { return options_to_json(net_.options()); }
 
   torch::Tensor loss(double fraction, Rng rng) override {
@@ -72,7 +68,7 @@ class ConverterLearner : public Learner {
     const auto weight = 0.5 + torch::sigmoid(2 * b.level).unsqueeze(2);
     const auto change = (made.diff(1, 1) - b.mel.diff(1, 1)).abs().mean();
     auto loss = ((made - b.mel).abs() * weight).mean() + 0.3 * change;
-    if (o_.adversarial_from < 1 && fraction >= o_.adversarial_from) {
+    if (is_judged(fraction)) {
       const auto some = std::min<int64_t>(made.size(0), kJudged);
       loss = loss + critic_.pull(made.narrow(0, 0, some), b.mel.narrow(0, 0, some));
     }
@@ -136,10 +132,8 @@ class ConverterLearner : public Learner {
     return b;
   }
 
-  LearnOptions o_;
   std::unique_ptr<nets::ContentNet> content_;
   nets::ConverterNet net_;
-  MelCritic critic_;
   std::vector<Item> train_, held_;
 };
 

@@ -78,6 +78,21 @@ class MelCritic {
   torch::Tensor made_, real_;
 };
 
+/// A net that makes mel bands and is judged from `adversarial_from` on.
+class MelLearner : public Learner {
+ public:
+  explicit MelLearner(const LearnOptions& o) : o_(o) {}
+  torch::nn::Module* critic() override {
+    return o_.adversarial_from < 1 ? &critic_.net() : nullptr;
+  }
+  torch::Tensor critic_loss() override { return critic_.loss(); }
+
+ protected:
+  bool is_judged(double fraction) { return critic() != nullptr && fraction >= o_.adversarial_from; }
+  LearnOptions o_;
+  MelCritic critic_;
+};
+
 /// While it lives libtorch and OpenBLAS have so many threads: with more than one, recurrent nets
 /// are ten times slower. Then they have what they had.
 class LearningThreads {

@@ -12,13 +12,17 @@
 namespace likeness::voice {
 namespace fs = std::filesystem;
 
-void check_weights(const fs::path& weights) {
+tensor::ModelCard weights_card(const fs::path& weights) {
   const fs::path card = fs::path(weights).replace_extension(".toml");
   std::error_code ec;
   if (!fs::is_regular_file(card, ec))
     throw Error(ErrorCode::kRefused, weights.string() + " has no licence card",
                 "put " + card.filename().string() + " beside it");
-  tensor::verify_model(tensor::read_model_card(card), weights.parent_path());
+  return tensor::read_model_card(card);
+}
+
+void check_weights(const fs::path& weights) {
+  tensor::verify_model(weights_card(weights), weights.parent_path());
 }
 
 std::optional<fs::path> find_voice_weights(const std::string& part) {
