@@ -298,7 +298,8 @@ try {
   });
 
   await step('an older checkpoint is restored, and the newer one comes back after a reload', async () => {
-    const list = page.getByRole('listitem').filter({ hasText: /^step / });
+    const list = page.getByRole('listitem').filter({ hasText: /^\s*step \d/ });
+    await list.nth(1).waitFor();
     const before = await list.count();
     assert.ok(before >= 2, `${before} checkpoints`);
     const newest = await list.first().textContent();
