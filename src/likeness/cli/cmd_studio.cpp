@@ -68,6 +68,8 @@ server::AppParts parts_of_app() {
          .model = r.model,
          .map = r.map,
          .options = r.options,
+         .polygons = r.polygons,
+         .mask = r.mask,
          .width = r.width},
         [&](const fs::path& clip, FrameIndex index) { return frames.frame(clip, index); });
     return server::PreviewAnswer{p.jpeg, p.why, p.faces};

@@ -2,6 +2,7 @@
 #include "likeness/cli/option_flags.h"
 #include "likeness/cli/session.h"
 #include "likeness/tasks/swap.h"
+#include "likeness/tasks/swap_polygons.h"
 
 namespace likeness::cli {
 namespace {
@@ -45,7 +46,7 @@ void add_swap_command(Session& s) {
                        "likeness swap film take.mov -o out.mov --map ava=ben-on-ava --map "
                        "cleo=dan-on-cleo --codec prores"});
   struct Args {
-    std::string folder, model, target, out, frames;
+    std::string folder, model, target, out, frames, polygons;
     std::vector<std::string> map, ranges;
   };
   auto a = std::make_shared<Args>();
@@ -60,6 +61,9 @@ void add_swap_command(Session& s) {
                 "other settings for some frames: FIRST-LAST:NAME=VALUE,… once per range")
       ->expected(1)
       ->take_all();
+  c->add_option("--polygons", a->polygons,
+                "what is drawn over the mask, include and exclude: a JSON file, or the list itself "
+                "(docs/guide/swap.md)");
   c->add_option("--frames", a->frames,
                 "FIRST-LAST: only these frames, counted from 0; the output begins with the first");
   c->add_option(
@@ -77,6 +81,7 @@ void add_swap_command(Session& s) {
     std::vector<tasks::SwapRange> ranges;
     for (const auto& text : a->ranges) ranges.push_back(tasks::parse_swap_range(text));
     task.set_ranges(ranges);
+    if (!a->polygons.empty()) task.set_polygons(tasks::read_polygons(a->polygons));
     if (!a->frames.empty()) {
       const tasks::SwapRange part = tasks::parse_swap_range(a->frames + ":");
       task.set_part(part.first, part.last);

@@ -31,6 +31,11 @@ ImageF erode_blur(const ImageF& mask, float erode_px, float blur_px);
 ImageF multiply(const ImageF& a, const ImageF& b);
 ImageF maximum(const ImageF& a, const ImageF& b);
 ImageF subtract(const ImageF& a, const ImageF& b);  ///< max(0, a - b)
+/// A polygon drawn by hand, in pixels of the mask. `include` raises the mask to `limit` inside the
+/// outline (what lies under it must have been made; null: to 1), otherwise it goes to 0 there.
+/// Pixels that the outline does not touch keep their exact value.
+void draw_polygon(ImageF& mask, const std::vector<Point2>& outline, bool include,
+                  const ImageF* limit = nullptr);
 
 // ---- colour match: `source` recoloured to look like `reference` under their masks
 enum class ColorMatch { kNone, kReinhard, kLinear, kMkl, kIdt, kSot, kLct };

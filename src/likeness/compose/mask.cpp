@@ -309,6 +309,24 @@ std::vector<Point2> convex_hull(std::vector<Point2> points) {
   return hull;
 }
 
+void draw_polygon(ImageF& mask, const std::vector<Point2>& outline, bool include,
+                  const ImageF* limit) {
+  detail::require_channels(mask, 1, 1, "draw_polygon");
+  if (limit) {
+    detail::require_same_size(mask, *limit, "draw_polygon");
+    detail::require_channels(*limit, 1, 1, "draw_polygon");
+  }
+  const ImageF drawn = polygon_mask(mask.width, mask.height, outline);
+  for (size_t i = 0; i < mask.data.size(); ++i) {
+    const float covered = drawn.data[i];
+    if (covered <= 0) continue;
+    if (include)
+      mask.data[i] = std::max(mask.data[i], covered * (limit ? limit->data[i] : 1.0f));
+    else
+      mask.data[i] *= 1 - covered;
+  }
+}
+
 ImageF erode_blur(const ImageF& mask, float erode_px, float blur_px) {
   detail::require_channels(mask, 1, 1, "erode_blur");
   detail::require_range(erode_px, -4096, 4096, "erode_blur: erode_px");

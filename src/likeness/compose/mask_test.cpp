@@ -47,6 +47,46 @@ TEST(PolygonMask, OnePixelShapesAndDirection) {
   EXPECT_NEAR(box.at(2, 2), 0.125, 1e-6);
 }
 
+TEST(DrawPolygon, ExcludeAndIncludeTouchTheirInsideOnly) {
+  Rng rng(5);
+  ImageF mask(40, 30, 1), limit(40, 30, 1);
+  for (float& v : mask.data) v = rng.uniform(0, 1);
+  for (float& v : limit.data) v = rng.uniform(0, 1);
+  const std::vector<Point2> outline{{8, 6}, {30.5f, 9}, {22, 24.25f}};
+  const ImageF inside = polygon_mask(40, 30, outline);
+  ImageF excluded = mask, included = mask, limited = mask;
+  draw_polygon(excluded, outline, false);
+  draw_polygon(included, outline, true);
+  draw_polygon(limited, outline, true, &limit);
+  int whole = 0;
+  for (size_t i = 0; i < mask.data.size(); ++i) {
+    if (inside.data[i] == 0) {
+      EXPECT_EQ(excluded.data[i], mask.data[i]);
+      EXPECT_EQ(included.data[i], mask.data[i]);
+      EXPECT_EQ(limited.data[i], mask.data[i]);
+    } else if (inside.data[i] == 1) {
+      ++whole;
+      EXPECT_EQ(excluded.data[i], 0);
+      EXPECT_EQ(included.data[i], 1);
+      EXPECT_EQ(limited.data[i], std::max(mask.data[i], limit.data[i]));
+    } else {
+      EXPECT_LE(excluded.data[i], mask.data[i]);
+      EXPECT_GE(included.data[i], mask.data[i]);
+    }
+  }
+  EXPECT_GT(whole, 100);
+  // What was drawn last counts; two corners are no polygon.
+  ImageF both = mask;
+  draw_polygon(both, outline, false);
+  draw_polygon(both, outline, true);
+  EXPECT_EQ(both.at(20, 12), 1);
+  ImageF same = mask;
+  draw_polygon(same, {{0, 0}, {39, 29}}, false);
+  EXPECT_EQ(same.data, mask.data);
+  const ImageF small(39, 30, 1);
+  EXPECT_THROW(draw_polygon(same, outline, true, &small), Error);
+}
+
 TEST(PolygonMask, ClipsOnEverySide) {
   const ImageF full = polygon_mask(20, 10, {{-5, -7}, {40, -7}, {40, 30}, {-5, 30}});
   for (float v : full.data) EXPECT_EQ(v, 1);

@@ -13,6 +13,7 @@
 #include "likeness/tasks/presets.h"
 #include "likeness/tasks/speak.h"
 #include "likeness/tasks/swap.h"
+#include "likeness/tasks/swap_polygons.h"
 #include "likeness/tasks/train.h"
 #include "likeness/tasks/voice_clone.h"
 
@@ -209,6 +210,7 @@ Work make_swap(project::Project& p, const json& a, const json& o) {
   auto task = std::make_shared<tasks::SwapTask>(p, clip, out, text_of(a, "model", false), map_of(a),
                                                 resolve<tasks::SwapTaskOptions>(p, "swap", o));
   task->set_ranges(ranges_of(a));
+  task->set_polygons(tasks::parse_polygons(a.value("polygons", json())));
   if (const auto part = part_of(a)) task->set_part(part->first, part->second);
   return work_of(p, "Swap " + clip.filename().string() + " to " + out.filename().string(), task);
 }
@@ -217,6 +219,8 @@ Command command_swap(project::Project& p, const json& a) {
   if (const auto model = text_of(a, "model", false); !model.empty()) c.add("--model", model);
   for (const auto& [who, model] : map_of(a)) c.add("--map", who + "=" + model);
   for (const auto& range : ranges_of(a)) c.add("--range", tasks::swap_range_text(range));
+  if (const auto polygons = tasks::parse_polygons(a.value("polygons", json())); !polygons.empty())
+    c.add("--polygons", tasks::polygons_json(polygons).dump());
   if (const auto part = part_of(a))
     c.add("--frames", std::to_string(part->first) + "-" + std::to_string(part->second));
   c.add("--out", swap_output(p, a, json()).string());
@@ -377,6 +381,8 @@ const std::vector<Kind>& kinds() {
             {"map", argument("object", "map", "subject or track -> model, for several faces")},
             {"ranges",
              argument("array", "ranges", "{first, last, options}: other settings for some frames")},
+            {"polygons", argument("array", "polygons",
+                                  "{first, last, kind, on, track, points}: drawn over the mask")},
             {"first", argument("integer", "frame", "of the part to render; with last")},
             {"last", argument("integer", "frame", "of the part, included")},
             {"name", argument("string", "file-name", "of the file in outputs")}},

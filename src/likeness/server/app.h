@@ -27,6 +27,8 @@ struct PreviewRequest {
   std::string model;
   std::map<std::string, std::string> map;
   nlohmann::json options;
+  nlohmann::json polygons;  ///< drawn over the mask
+  bool mask = false;        ///< the mask instead of the picture
   int width = 0;
 };
 struct PreviewAnswer {

@@ -27,9 +27,18 @@ json face_json(const face::Face& f) {
   json points = json::array();
   for (const Point2& p : face::landmarks68(f.points))
     points.push_back({std::round(p.x * 10) / 10, std::round(p.y * 10) / 10});
+  // Pixels of the frame to the unit square of the aligned face: what drawn polygons are kept in.
+  json aligned = json::array();
+  try {
+    for (float m : face::crop_from_image(f.points, face::CropType::kWhole, 1).m)
+      aligned.push_back(m);
+  } catch (const Error&) {  // a face of one point: nothing can be drawn on it
+    aligned = nullptr;
+  }
   return {{"frame", f.frame},
           {"track", f.track},
           {"face", f.track},
+          {"face_from_frame", std::move(aligned)},
           {"excluded", false},
           {"box", {f.box.x0, f.box.y0, f.box.width(), f.box.height()}},
           {"score", f.presence},

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 namespace {
 
-constexpr size_t kMostUi = 64 << 10;
+constexpr size_t kMostUi = 512 << 10;
 
 json project_json(App& app, const App::Open& open) {
   const project::Project& p = *open.project;

@@ -33,6 +33,8 @@ Response preview(App& app, const Request& r) {
   const json map = body.value("map", json::object());
   for (const auto& [who, model] : map.items()) ask.map[who] = model;
   ask.options = body.value("options", json::object());
+  ask.polygons = body.value("polygons", json());
+  ask.mask = body.value("mask", false);
   PreviewAnswer answer = app.parts().preview(ask, app.frames());
   out.body = std::make_shared<std::string>(std::move(answer.jpeg));
   out.header("X-Likeness-Faces", std::to_string(answer.faces));
@@ -51,6 +53,8 @@ void add_swap_routes(Router& router, App& app) {
       [&app](const Request& r) { return preview(app, r); });
   route.body = object_schema({"media: integer", "frame: integer", "model?: string",
                               "map?: object subject or track -> model", "options?: object of swap",
+                              "polygons?: array drawn over the mask, as the swap task takes it",
+                              "mask?: boolean the mask that is used, in grey",
                               "width?: integer of the picture; never enlarged"});
   route.query = {{"original", "1: the untouched frame"}};
   route.answer = "image/jpeg";

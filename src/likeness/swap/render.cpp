@@ -27,6 +27,7 @@ constexpr int kRefineRounds = 1;
 struct Layer {
   Rect region;
   ImageF rgb, mask;
+  ImageF made;  ///< 1 where rgb was made at all; only when it was asked for
 };
 
 torch::Tensor to_tensor(const ImageF& image) {
@@ -70,6 +71,49 @@ bool finite(const face::Points& points) {
   return true;
 }
 
+/// The polygons of this face in this frame.
+std::vector<const Polygon*> drawn_here(const std::vector<Polygon>& polygons, FrameIndex frame,
+                                       int track) {
+  std::vector<const Polygon*> out;
+  for (const Polygon& p : polygons)
+    if (p.first <= frame && frame <= p.last && (p.track < 0 || p.track == track)) out.push_back(&p);
+  return out;
+}
+
+/// Corners in pixels of the frame.
+std::vector<Point2> placed(const Polygon& polygon, const Affine2& frame_from_face, int width,
+                           int height) {
+  std::vector<Point2> out;
+  for (Point2 p : polygon.points)
+    out.push_back(polygon.on_face
+                      ? frame_from_face(p)
+                      : Point2{p.x * static_cast<float>(width), p.y * static_cast<float>(height)});
+  return out;
+}
+
+/// The layer's mask into one of the whole frame.
+void raise(ImageF& used, const Layer& layer) {
+  for (int y = 0; y < layer.mask.height; ++y)
+    for (int x = 0; x < layer.mask.width; ++x) {
+      float& to = used.at(layer.region.x0 + x, layer.region.y0 + y);
+      to = std::max(to, layer.mask.at(x, y));
+    }
+}
+
+void draw_polygons(Layer& layer, const std::vector<const Polygon*>& polygons,
+                   const face::Points& points, int width, int height) {
+  if (polygons.empty()) return;
+  const Affine2 frame_from_face =
+      face::crop_from_image(points, face::CropType::kWhole, 1).inverse();
+  for (const Polygon* p : polygons) {
+    auto outline = placed(*p, frame_from_face, width, height);
+    for (Point2& corner : outline)
+      corner = {corner.x - static_cast<float>(layer.region.x0),
+                corner.y - static_cast<float>(layer.region.y0)};
+    compose::draw_polygon(layer.mask, outline, p->include, p->include ? &layer.made : nullptr);
+  }
+}
+
 ImageF outline_mask(const Rect& region, const face::Points& points, face::Part part) {
   std::vector<Point2> polygon;
   for (int i : face::part_outline(part))
@@ -106,7 +150,8 @@ struct Renderer::Impl {
   }
 
   /// Mesh space: unwrap, predict, relight, wrap onto the identity's shape.
-  Layer mesh_layer(const media::Frame& frame, const face::Face& f, Generated* generated) const {
+  Layer mesh_layer(const media::Frame& frame, const face::Face& f, bool ask_made,
+                   Generated* generated) const {
     Rect source = box_of(f.points, 0.12f, frame.width(), frame.height());
     if (source.empty()) return {};
     float x0 = static_cast<float>(source.x0), y0 = static_cast<float>(source.y0);
@@ -147,13 +192,18 @@ struct Renderer::Impl {
         mask.data[p] *= 1 - static_cast<float>(options.occlusion) * front.data[p];
     }
     if (generated) *generated = {rgb, mask};
-    Layer layer{map.region, face::wrap(rgb, map), face::wrap(mask, map)};
+    Layer layer{map.region, face::wrap(rgb, map), face::wrap(mask, map), {}};
     for (float& v : layer.mask.data) v = std::clamp(v, 0.0f, 1.0f);
+    if (ask_made) {
+      layer.made = face::wrap(appearance.layout().coverage, map);
+      for (float& v : layer.made.data) v = std::clamp(v, 0.0f, 1.0f);
+    }
     return layer;
   }
 
   /// Crop space: align, predict, warp back; the mask is the hull of the performer's face.
-  Layer crop_layer(const media::Frame& frame, const face::Face& f, Generated* generated) const {
+  Layer crop_layer(const media::Frame& frame, const face::Face& f, bool ask_made,
+                   Generated* generated) const {
     int size = model.options.resolution_px;
     Affine2 crop_from_frame = face::crop_from_image(f.points, crop_type, size);
     Affine2 frame_from_crop = crop_from_frame.inverse();
@@ -175,8 +225,10 @@ struct Renderer::Impl {
     ImageF rgb = to_image(out.rgb), mask = to_image(out.mask);
     if (generated) *generated = {rgb, mask};
     Affine2 region_from_crop = crop_from_region.inverse();
-    Layer layer{
-        region, compose::warp_affine(rgb, region_from_crop, region.width(), region.height()), {}};
+    Layer layer{region,
+                compose::warp_affine(rgb, region_from_crop, region.width(), region.height()),
+                {},
+                {}};
     std::vector<Point2> hull;
     for (int i : face::face_oval())
       hull.push_back({f.points[i].x - region.x0, f.points[i].y - region.y0});
@@ -185,12 +237,20 @@ struct Renderer::Impl {
       layer.mask = compose::multiply(
           layer.mask,
           compose::warp_affine(mask, region_from_crop, region.width(), region.height(), false));
+    if (ask_made) {
+      ImageF all(size, size, 1);
+      std::fill(all.data.begin(), all.data.end(), 1.0f);
+      layer.made =
+          compose::warp_affine(all, region_from_crop, region.width(), region.height(), false);
+    }
     return layer;
   }
 
-  Layer layer(const media::Frame& frame, const face::Face& f,
+  /// `ask_made`: Layer::made is wanted too.
+  Layer layer(const media::Frame& frame, const face::Face& f, bool ask_made = false,
               Generated* generated = nullptr) const {
-    return mesh ? mesh_layer(frame, f, generated) : crop_layer(frame, f, generated);
+    return mesh ? mesh_layer(frame, f, ask_made, generated)
+                : crop_layer(frame, f, ask_made, generated);
   }
 
   void finish(media::Frame& frame, const Target& target, Layer& layer) const {
@@ -284,19 +344,27 @@ Renderer::~Renderer() = default;
 
 int64_t Renderer::step() const { return impl_->model.step; }
 
-void Renderer::render(media::Frame& frame, const std::vector<Target>& targets) const {
+void Renderer::render(media::Frame& frame, const std::vector<Target>& targets,
+                      const std::vector<Polygon>& polygons, ImageF* used) const {
+  if (used && used->empty()) *used = ImageF(frame.width(), frame.height(), 1);
   for (const Target& target : targets) {
     if (!finite(target.face.points))
       throw Error(ErrorCode::kDamaged, "a stored face has impossible landmarks",
                   "run `likeness extract` on this clip again");
-    Layer layer = impl_->layer(frame, target.face);
-    if (!layer.region.empty()) impl_->finish(frame, target, layer);
+    const auto drawn = drawn_here(polygons, frame.index, target.face.track);
+    const bool include =
+        std::any_of(drawn.begin(), drawn.end(), [](const Polygon* p) { return p->include; });
+    Layer layer = impl_->layer(frame, target.face, include);
+    if (layer.region.empty()) continue;
+    draw_polygons(layer, drawn, target.face.points, frame.width(), frame.height());
+    impl_->finish(frame, target, layer);
+    if (used) raise(*used, layer);
   }
 }
 
 Renderer::Generated Renderer::generate(const media::Frame& frame, const face::Face& f) const {
   Generated out;
-  impl_->layer(frame, f, &out);
+  impl_->layer(frame, f, false, &out);
   return out;
 }
 

@@ -9,6 +9,7 @@
 
 #include "likeness/face/face.h"
 #include "likeness/media/video.h"
+#include "likeness/swap/polygon.h"
 #include "likeness/swap/swap_options.h"
 
 namespace likeness::swap {
@@ -27,8 +28,13 @@ class Renderer {
   /// The same loaded model with other options (device and precision must be those of `other`).
   Renderer(const Renderer& other, const SwapOptions& options);
   ~Renderer();
-  /// Replaces the faces in place. Pixels outside the masks keep their exact value.
-  void render(media::Frame& frame, const std::vector<Target>& targets) const;
+  /// Replaces the faces in place. Pixels outside the masks keep their exact value. Of `polygons`
+  /// those of frame.index count, in their order; they change the mask before it is eroded and
+  /// blurred. An include reaches as far as the network has made a face.
+  /// `used`, when given, gets what was laid over the frame: the frame's size, one channel; it is
+  /// made when it is empty, otherwise raised.
+  void render(media::Frame& frame, const std::vector<Target>& targets,
+              const std::vector<Polygon>& polygons = {}, ImageF* used = nullptr) const;
   /// The generated face alone, as the network made it (size R x R), and its mask: for previews and
   /// masks.
   struct Generated {

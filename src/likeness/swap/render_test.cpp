@@ -199,6 +199,153 @@ TEST_P(Render, FaceAtTheBorderAndOutsideDoesNotHurt) {
   EXPECT_THROW(renderer.render(out, {{broken, {}}}), Error);
 }
 
+/// In the unit square of the face: a box around its middle.
+Polygon box_on_face(float x0, float y0, float x1, float y1, bool include = false) {
+  return {0, 1 << 20, include, true, -1, {{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}}};
+}
+
+TEST_P(Render, WhatAPolygonExcludesKeepsTheInputToTheBit) {
+  const Shot& shot = World::get().performer[5];
+  SwapOptions options;
+  options.learned_mask = false;
+  const Affine2 face_from_frame =
+      face::crop_from_image(shot.face.points, face::CropType::kWhole, 1);
+  for (const char* blend : {"alpha", "multiband", "poisson"}) {
+    options.blend = blend;
+    Renderer renderer(model(), options);
+    media::Frame without = shot.frame, with = shot.frame;
+    ImageF used_without, used_with;
+    renderer.render(without, {{shot.face, {}}}, {}, &used_without);
+    renderer.render(with, {{shot.face, {}}}, {box_on_face(0.3f, 0.1f, 0.7f, 0.9f)}, &used_with);
+    const Image8 before = shot.frame.rgb8(), plain = without.rgb8(), after = with.rgb8();
+    int inside = 0, changed_inside = 0, changed_elsewhere = 0;
+    for (int y = 0; y < before.height; ++y)
+      for (int x = 0; x < before.width; ++x) {
+        const auto differs = [&](const Image8& image) {
+          return !std::equal(before.row(y) + 3 * x, before.row(y) + 3 * x + 3,
+                             image.row(y) + 3 * x);
+        };
+        const Point2 at = face_from_frame({x + 0.5f, y + 0.5f});
+        // A chroma sample is shared by two by two pixels: what lies two pixels in is nobody else's.
+        const float margin = 3 * face_from_frame.scale();
+        const bool in = at.x > 0.3f + margin && at.x < 0.7f - margin && at.y > 0.1f + margin &&
+                        at.y < 0.9f - margin;
+        if (in) {
+          ++inside;
+          EXPECT_FALSE(differs(after)) << blend << " " << x << " " << y;
+          EXPECT_EQ(used_with.at(x, y), 0);
+          changed_inside += differs(plain);
+        } else {
+          changed_elsewhere += differs(after);
+        }
+        // What the mask says is what happens: 0 is the input.
+        EXPECT_LE(used_with.at(x, y), used_without.at(x, y) + 0.25f);
+      }
+    EXPECT_GT(inside, 1000);
+    EXPECT_GT(changed_inside, inside / 2) << "there was nothing to exclude";
+    EXPECT_GT(changed_elsewhere, 500) << "nothing is left of the swap";
+  }
+}
+
+TEST_P(Render, APolygonFollowsTheFaceOrTheFrame) {
+  const Shot& shot = World::get().performer[5];
+  SwapOptions options;
+  options.learned_mask = false;
+  options.blur_pct = 0;
+  Renderer renderer(model(), options);
+  // The same picture and face, 32 pixels to the right.
+  const Image8 picture = shot.frame.rgb8();
+  Image8 moved(picture.width, picture.height, 3);
+  constexpr int kBy = 32;
+  for (int y = 0; y < moved.height; ++y)
+    for (int x = 0; x < moved.width; ++x)
+      std::copy_n(picture.row(y) + 3 * std::max(0, x - kBy), 3, moved.row(y) + 3 * x);
+  face::Face there = shot.face;
+  for (auto& p : there.points) p.x += kBy;
+  const auto mask_of = [&](const Image8& image, const face::Face& f, Polygon polygon) {
+    media::Frame frame = media::Frame::from_rgb8(image, 0, {25, 1});
+    ImageF used;
+    renderer.render(frame, {{f, {}}}, {std::move(polygon)}, &used);
+    return used;
+  };
+  const Polygon on_face = box_on_face(0.35f, 0.35f, 0.65f, 0.65f);
+  Polygon on_frame = on_face;
+  on_frame.on_face = false;
+  const ImageF face_here = mask_of(picture, shot.face, on_face),
+               face_there = mask_of(moved, there, on_face),
+               frame_here = mask_of(picture, shot.face, on_frame),
+               frame_there = mask_of(moved, there, on_frame);
+  double face_error = 0, count = 0;
+  for (int y = 0; y < picture.height; ++y)
+    for (int x = 0; x + kBy < picture.width; ++x) {
+      face_error += std::abs(face_here.at(x, y) - face_there.at(x + kBy, y));
+      count += face_here.at(x, y);
+    }
+  EXPECT_LT(face_error, 0.03 * count);
+  const auto in_frame = [&](float u, float v) {
+    return std::pair{static_cast<int>(u * picture.width), static_cast<int>(v * picture.height)};
+  };
+  for (float v : {0.4f, 0.5f, 0.6f}) {
+    const auto [x, y] = in_frame(0.5f, v);
+    EXPECT_EQ(frame_here.at(x, y), 0);
+    EXPECT_EQ(frame_there.at(x, y), 0);
+  }
+}
+
+TEST_P(Render, OnlyItsFramesAndItsFace) {
+  const Shot& shot = World::get().performer[5];
+  SwapOptions options;
+  options.learned_mask = false;
+  Renderer renderer(model(), options);
+  const auto with = [&](std::vector<Polygon> polygons, FrameIndex index) {
+    media::Frame frame = shot.frame;
+    frame.index = index;
+    face::Face f = shot.face;
+    f.track = 4;
+    renderer.render(frame, {{f, {}}}, polygons);
+    return frame.rgb8().data;
+  };
+  const auto none = with({}, 20);
+  Polygon p = box_on_face(0.3f, 0.3f, 0.7f, 0.7f);
+  p.first = 10, p.last = 19;
+  EXPECT_EQ(with({p}, 9), none);
+  EXPECT_NE(with({p}, 10), none);
+  EXPECT_NE(with({p}, 19), none);
+  EXPECT_EQ(with({p}, 20), none);
+  p.track = 3;
+  EXPECT_EQ(with({p}, 10), none);
+  p.track = 4;
+  EXPECT_NE(with({p}, 10), none);
+}
+
+TEST_P(Render, AnIncludeReachesWhatWasMadeAndNoFarther) {
+  const Shot& shot = World::get().performer[5];
+  SwapOptions options;
+  options.learned_mask = false;
+  options.blur_pct = 0;
+  Renderer renderer(model(), options);
+  const auto used = [&](const std::vector<Polygon>& polygons) {
+    media::Frame frame = shot.frame;
+    ImageF mask;
+    renderer.render(frame, {{shot.face, {}}}, polygons, &mask);
+    return mask;
+  };
+  const auto sum = [](const ImageF& image) {
+    double total = 0;
+    for (float v : image.data) total += v;
+    return total;
+  };
+  const Polygon all = box_on_face(-4, -4, 5, 5, true), none = box_on_face(-4, -4, 5, 5);
+  const ImageF plain = used({}), most = used({all});
+  EXPECT_GT(sum(most), sum(plain) * 1.02);
+  EXPECT_LT(sum(most), 0.9 * static_cast<double>(most.data.size()));
+  for (size_t i = 0; i < most.data.size(); ++i) ASSERT_GE(most.data[i] + 1e-5f, plain.data[i]);
+  EXPECT_EQ(sum(used({none})), 0);
+  const ImageF again = used({none, all});  // in their order
+  for (size_t i = 0; i < most.data.size(); ++i) ASSERT_NEAR(again.data[i], most.data[i], 0.02f);
+  EXPECT_EQ(sum(used({all, none})), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, Render, testing::Values("fast", "df"));
 
 class AppearanceTest : public testing::Test {

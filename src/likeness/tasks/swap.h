@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "likeness/media/writer_options.h"
+#include "likeness/swap/polygon.h"
 #include "likeness/swap/swap_options.h"
 #include "likeness/tasks/model_info.h"
 #include "likeness/tasks/swap_range.h"
@@ -72,6 +73,8 @@ class SwapTask : public Task {
   /// Other settings for some frames; of the options in them those of swap::SwapOptions count,
   /// device and precision apart. Throws kUsage.
   void set_ranges(const std::vector<SwapRange>& ranges);
+  /// Drawn by hand over the masks (tasks/swap_polygons.h).
+  void set_polygons(std::vector<swap::Polygon> polygons) { polygons_ = std::move(polygons); }
   /// Only these frames, `last` included: the output begins with the first of them. Throws kUsage;
   /// plan() throws it too, where the footage has no such frames.
   void set_part(FrameIndex first, FrameIndex last);
@@ -97,6 +100,7 @@ class SwapTask : public Task {
   using Renderers = std::vector<std::shared_ptr<swap::Renderer>>;  ///< per entry
   Renderers renderers_;
   std::vector<SwapRange> ranges_;
+  std::vector<swap::Polygon> polygons_;
   std::vector<swap::SwapOptions> range_options_;
   std::vector<Renderers> range_renderers_;
   std::optional<std::pair<FrameIndex, FrameIndex>> part_;

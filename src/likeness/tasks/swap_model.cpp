@@ -10,6 +10,7 @@
 #include "likeness/tasks/extract.h"
 #include "likeness/tasks/media_inputs.h"
 #include "likeness/tasks/swap.h"
+#include "likeness/tasks/swap_polygons.h"
 #include "likeness/tasks/swap_segment.h"
 
 namespace likeness::tasks {
@@ -101,6 +102,7 @@ nlohmann::json SwapTask::options() const {
   j["output"] = fs::absolute(out_).lexically_normal().string();
   for (const SwapRange& r : ranges_)
     j["ranges"].push_back({{"first", r.first}, {"last", r.last}, {"options", r.options}});
+  if (!polygons_.empty()) j["polygons"] = polygons_json(polygons_);
   if (part_) j["part"] = {{"first", part_->first}, {"last", part_->second}};
   return j;
 }
@@ -228,7 +230,7 @@ void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
   };
   SegmentCounts counts;
   for (const SwapSpan& span : swap_spans(ranges_, begin, end)) {
-    Segment s{target_, span.begin, span.end, {}, {}};
+    Segment s{target_, span.begin, span.end, {}, &polygons_, {}};
     for (size_t i = 0; i < entries_.size(); ++i)
       s.layers.emplace_back(renderer_of(span.range, i),
                             choice.at(i).at("tracks").get<std::vector<int>>());

@@ -23,6 +23,8 @@ struct SwapPreviewRequest {
   std::string model;                       ///< laid over its performer
   std::map<std::string, std::string> map;  ///< subject, track or "*" -> model
   nlohmann::json options;                  ///< of the swap task
+  nlohmann::json polygons;                 ///< drawn over the mask (tasks/swap_polygons.h)
+  bool mask = false;                       ///< the mask that was used, in grey, not the picture
   int width = 0;                           ///< of the picture; 0 = the frame's
 };
 struct SwapPreview {

@@ -19,6 +19,7 @@
 #include "likeness/tasks/presets.h"
 #include "likeness/tasks/runner.h"
 #include "likeness/tasks/swap.h"
+#include "likeness/tasks/swap_polygons.h"
 #include "likeness/tasks/swap_preview.h"
 #include "likeness/tasks/swap_segment.h"
 #include "likeness/trust/keys.h"
@@ -60,6 +61,14 @@ Point2 motion_of(const std::vector<face::Face>& faces, const face::Face& f) {
 uint32_t preview_mark(project::Project& project) {
   const std::string text = trust::hmac_sha256_hex(watermark_secret(project), "studio preview");
   return static_cast<uint32_t>(std::stoul(text.substr(0, 8), nullptr, 16));
+}
+
+Image8 grey(const ImageF& mask) {
+  Image8 out(mask.width, mask.height, 3);
+  for (size_t i = 0; i < mask.data.size(); ++i)
+    std::fill_n(out.data.begin() + static_cast<std::ptrdiff_t>(3 * i), 3,
+                static_cast<uint8_t>(std::lround(255 * std::clamp(mask.data[i], 0.0f, 1.0f))));
+  return out;
 }
 
 /// A comment segment right after the JPEG's start marker.
@@ -164,6 +173,7 @@ SwapPreview SwapPreviews::render(const SwapPreviewRequest& r, const Decode& deco
       "swap", &r.project, r.options.is_object() ? r.options : nlohmann::json());
   const auto layers = swap_entries(r.project, r.model, r.map, options.any_face);
   if (layers.empty()) throw Error(ErrorCode::kUsage, "no model was named", "choose a model");
+  const auto polygons = parse_polygons(r.polygons);
   const auto row = media_row(r.project, r.media);
   if (row.analysis.empty())
     throw Error(ErrorCode::kNoFace, "the faces of this clip are not known yet",
@@ -185,6 +195,7 @@ SwapPreview SwapPreviews::render(const SwapPreviewRequest& r, const Decode& deco
   }
   const auto faces = r.project.faces(r.media, r.frame - 1, r.frame + 2);
   SwapPreview out;
+  ImageF used;
   bool any_here = false;
   for (const auto& layer : layers) {
     const auto& choice = impl_->choose(r, layer.who);
@@ -202,11 +213,17 @@ SwapPreview SwapPreviews::render(const SwapPreviewRequest& r, const Decode& deco
                     : "'" + layer.who + "' is not in this frame";
       continue;
     }
-    impl_->renderer(layer.model.weights, options.swap)->render(frame, targets);
+    impl_->renderer(layer.model.weights, options.swap)
+        ->render(frame, targets, polygons, r.mask ? &used : nullptr);
     out.faces += static_cast<int>(targets.size());
   }
   if (out.faces > 0) out.why.clear();
   if (!any_here) out.why = "no face in this frame";
+  if (r.mask) {
+    if (used.empty()) used = ImageF(frame.width(), frame.height(), 1);
+    out.jpeg = media::encode_jpeg(grey(used), kJpegQuality);
+    return out;
+  }
   Image8 image = frame.rgb8();
   if (out.faces > 0 && trust::still_watermark_fits(image.width, image.height))
     trust::embed_still_watermark(image, preview_mark(r.project));

@@ -24,6 +24,8 @@ struct Segment {
   FrameIndex begin = 0, end = 0;
   /// Per model: its renderer and the tracks it is laid on.
   std::vector<std::pair<const swap::Renderer*, std::vector<int>>> layers;
+  /// Drawn over the masks; of all frames.
+  const std::vector<swap::Polygon>* polygons = nullptr;
   /// Faces of frames begin-1 .. end (one more on each side for motion), sorted by frame.
   std::vector<face::Face> faces;
 };
