@@ -317,6 +317,7 @@ TEST_F(GateProgram, ThirtyWaysAroundItAreRefused) {
           none);
   attempt("a voice: convert",
           {"voice", "convert", "film", take_.string(), "--voice", "mary", "-o", "no.wav"}, none);
+  attempt("a voice: stream", {"voice", "stream", "film", "--voice", "mary", "-o", "no.wav"}, none);
   attempt("a voice: speak with a record for the face",
           {"speak", "film", "Hello there.", "--voice", "ben", "-o", "no.wav"}, "");
 

@@ -23,6 +23,7 @@ namespace {
                                  const RunOptions& options, int out, int err) {
   if (::chdir(folder.c_str()) != 0) ::_exit(99);
   if (!options.stdout_to.empty()) out = ::open(options.stdout_to.c_str(), O_WRONLY);
+  ::dup2(::open(options.stdin_from.c_str(), O_RDONLY), 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
   if (options.file_size_limit >= 0) {

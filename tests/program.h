@@ -27,6 +27,7 @@ struct RunOptions {
   std::function<bool()> interrupt_when;  ///< SIGINT once this holds
   int64_t file_size_limit = -1;          ///< RLIMIT_FSIZE in bytes
   std::string stdout_to;                 ///< a file instead of a pipe
+  std::string stdin_from = "/dev/null";
 };
 
 /// `likeness ARGS...` in `folder`. Never throws; a run longer than 10 minutes is killed.

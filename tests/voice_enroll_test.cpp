@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolling, banking and the listening test through the program, and a kill in the middle.
+#include <algorithm>
+#include <cmath>
+
 #include "program.h"
 
+#include "likeness/audio/resample.h"
 #include "likeness/base/atomic_file.h"
 #include "likeness/media/audio_file.h"
+#include "likeness/trust/watermark_audio.h"
 #include "likeness/voice/lexicon.h"
 #include "likeness/voice/speaker.h"
 
@@ -26,6 +31,7 @@ class VoiceEnrolment : public ProgramTest {
     fs::create_directories((folder_ / file).parent_path());
     ok({"speak", "film", text, "--voice", voice, "-o", file}, options_);
   }
+  void speak_live();
   RunOptions options_;
 };
 
@@ -57,6 +63,43 @@ TEST_F(VoiceEnrolment, EnrolsListsAndAddsOnlyWhatIsNew) {
         options_);
   EXPECT_TRUE(leftovers(folder_).empty());
 }
+/// Raw sound in, raw sound of the same length out, with a mark; what was said is kept and verifies.
+void VoiceEnrolment::speak_live() {
+  const AudioClip take = audio::resample(media::read_audio(folder_ / "take.wav").clip, 24000);
+  std::string raw;
+  for (int round = 0; round < 3; ++round)
+    for (const float x : take.samples) {
+      const auto v = static_cast<int16_t>(std::lround(std::clamp(x, -1.0f, 0.999f) * 32768));
+      raw += {static_cast<char>(v & 0xff), static_cast<char>(v >> 8)};
+    }
+  write_file_atomic(folder_ / "in.raw", raw);
+  RunOptions piped = options_;
+  piped.stdin_from = (folder_ / "in.raw").string();
+  const Outcome live = likeness(
+      {"voice", "stream", "film", "--voice", "ada", "-o", "said.wav", "--json", "--quiet"}, piped);
+  ASSERT_EQ(live.status, 0) << live.err;
+  EXPECT_EQ(live.out.size(), raw.size());
+  const json report = json::parse(live.err);
+  EXPECT_LT(report["delay_ms"].get<double>(), 250);
+  EXPECT_GT(report["mark_snr_db"].get<double>(), 28);
+  EXPECT_EQ(report["mark"], "whole");
+  AudioClip heard{24000, 1, {}};
+  for (size_t i = 0; i + 1 < live.out.size(); i += 2)
+    heard.samples.push_back(
+        static_cast<float>(static_cast<int16_t>(static_cast<uint8_t>(live.out[i]) |
+                                                static_cast<uint8_t>(live.out[i + 1]) << 8)) /
+        32768);
+  EXPECT_TRUE(trust::read_audio_watermark(heard).found);
+  const json said = ok({"verify", "said.wav"}, options_)["files"][0];
+  EXPECT_EQ(said["verdict"], "synthetic-verified") << said.dump(1);
+  EXPECT_EQ(said["manifest"]["actions"][0]["action"], "c2pa.created");
+  write_file_atomic(folder_ / "in.raw", "");
+  fails({"voice", "stream", "film", "--voice", "ada", "-o", "none.wav"}, "bad_input",
+        "no sound came in", piped);
+  fails({"voice", "stream", "film", "--voice", "nobody", "-o", "none.wav"}, "not_found", "nobody",
+        piped);
+}
+
 TEST_F(VoiceEnrolment, TrainsConvertsAndSpeaksInTheEnrolledVoice) {
   say("in/one.wav",
       "The birch canoe slid on the smooth planks by the river, and nobody said a word.");
@@ -96,6 +139,7 @@ TEST_F(VoiceEnrolment, TrainsConvertsAndSpeaksInTheEnrolledVoice) {
             std::string::npos);
   EXPECT_EQ(line["actions"][0]["action"], "c2pa.created");
   EXPECT_NE(line["ingredients"].dump().find("inputTo"), std::string::npos) << line.dump(1);
+  speak_live();
   write_file_atomic(folder_ / "text.wav", "this is not sound");
   fails({"voice", "convert", "film", "text.wav", "--voice", "ada", "-o", "b.wav"}, "bad_input",
         "text.wav", options_);

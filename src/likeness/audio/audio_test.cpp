@@ -202,6 +202,29 @@ TEST(PitchTrack, FollowsAMovingVoiceAndRefusesNoise) {
   EXPECT_TRUE(track_pitch({}, 24000).f0_hz.empty());
 }
 
+TEST(PitchTrack, AsItComesItIsNearlyThatOfTheWhole) {
+  const AudioClip c = voice(24000, 180, 2.4);
+  const PitchOptions options{.hop_s = 256.0 / 24000};
+  const Pitch whole = track_pitch(c.samples, c.rate_hz, options);
+  PitchTracker tracker(c.rate_hz, options, 7);
+  std::vector<float> live;
+  for (size_t at = 0; at < c.samples.size(); at += 256) {
+    const size_t n = std::min<size_t>(256, c.samples.size() - at);
+    const bool last = at + n == c.samples.size();
+    const Pitch part = tracker.push({c.samples.data() + at, n}, last);
+    live.insert(live.end(), part.f0_hz.begin(), part.f0_hz.end());
+    // Late by 7 frames and what they need.
+    if (!last) {
+      EXPECT_GE(live.size() + 10, (at + n) / 256);
+    }
+  }
+  ASSERT_EQ(live.size(), whole.f0_hz.size());
+  size_t other = 0;
+  for (size_t i = 0; i < live.size(); ++i)
+    other += std::abs(live[i] - whole.f0_hz[i]) > 0.02f * whole.f0_hz[i];
+  EXPECT_LE(other, live.size() / 20);
+}
+
 /// Power in third-octave-like bands relative to the whole, in dB.
 std::vector<double> envelope_db(const std::vector<float>& x, int rate) {
   MelOptions mel;

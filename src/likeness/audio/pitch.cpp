@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <deque>
+#include <numeric>
 
 #include <opencv2/core.hpp>
 
@@ -78,87 +80,186 @@ Candidates candidates_of(const std::vector<float>& d, int shortest) {
   return out;
 }
 
-/// Cheapest path; state 0 is "not voiced", state k the candidate k - 1.
-std::vector<size_t> best_path(const std::vector<Candidates>& frames,
-                              const std::vector<float>& silence, double hop_s) {
-  constexpr float kSwitch = 0.20f, kUnvoiced = 0.34f;
-  // Speech moves by up to about 5 octaves a second.
-  const auto jump = static_cast<float>(0.006 / hop_s);
-  std::vector<std::array<float, kMost + 1>> cost(frames.size());
-  std::vector<std::array<uint8_t, kMost + 1>> from(frames.size());
-  for (size_t i = 0; i < frames.size(); ++i) {
-    for (size_t s = 0; s <= frames[i].size(); ++s) {
-      const float here = s ? frames[i][s - 1].cost + silence[i] : kUnvoiced;
-      cost[i][s] = i ? INFINITY : here;
-      if (!i) continue;
-      for (size_t p = 0; p <= frames[i - 1].size(); ++p) {
+/// Cheapest path through the candidates of frames, found as they come; state 0 is "not voiced",
+/// state k the candidate k - 1.
+class Path {
+ public:
+  explicit Path(double hop_s) : jump_(static_cast<float>(0.006 / hop_s)) {}
+  /// `silence` is what voicing costs more here.
+  void add(Candidates candidates, float silence) {
+    constexpr float kSwitch = 0.20f, kUnvoiced = 0.34f;
+    Step now{std::move(candidates), {}, {}};
+    for (size_t s = 0; s <= now.candidates.size(); ++s) {
+      const float here = s ? now.candidates[s - 1].cost + silence : kUnvoiced;
+      now.cost[s] = any_ ? INFINITY : here;
+      if (!any_) continue;
+      const Step& before = steps_.back();
+      for (size_t p = 0; p <= before.candidates.size(); ++p) {
         float move = 0;
         if ((s == 0) != (p == 0))
           move = kSwitch;
-        else if (s)
-          move = jump * std::abs(std::log2(frames[i][s - 1].hz / frames[i - 1][p - 1].hz));
-        const float total = cost[i - 1][p] + move + here;
-        if (total < cost[i][s]) cost[i][s] = total, from[i][s] = static_cast<uint8_t>(p);
+        else if (s)  // speech moves by up to about 5 octaves a second
+          move =
+              jump_ * std::abs(std::log2(now.candidates[s - 1].hz / before.candidates[p - 1].hz));
+        const float total = before.cost[p] + move + here;
+        if (total < now.cost[s]) now.cost[s] = total, now.from[s] = static_cast<uint8_t>(p);
       }
     }
+    any_ = true;
+    // So that costs do not grow for hours.
+    const float least = *std::min_element(
+        now.cost.begin(), now.cost.begin() + static_cast<long>(now.candidates.size() + 1));
+    for (float& c : now.cost) c -= least;
+    steps_.push_back(std::move(now));
   }
-  std::vector<size_t> path(frames.size());
-  if (path.empty()) return path;
-  size_t best = 0;
-  for (size_t s = 0; s <= frames.back().size(); ++s)
-    if (cost.back()[s] < cost.back()[best]) best = s;
-  for (size_t i = frames.size(); i-- > 0;) path[i] = best, best = from[i][best];
-  return path;
-}
+  /// Decides all frames but the last `keep` and gives them out.
+  void decide(size_t keep, Pitch& out) {
+    const size_t ready = steps_.size() - done_;
+    if (ready <= keep || steps_.empty()) return;
+    std::vector<size_t> state(steps_.size());
+    size_t best = 0;
+    for (size_t s = 0; s <= steps_.back().candidates.size(); ++s)
+      if (steps_.back().cost[s] < steps_.back().cost[best]) best = s;
+    for (size_t i = steps_.size(); i-- > 0;) state[i] = best, best = steps_[i].from[best];
+    for (; done_ + keep < steps_.size(); ++done_) {
+      const size_t s = state[done_];
+      const Candidate c = s ? steps_[done_].candidates[s - 1] : Candidate{0, 1};
+      out.f0_hz.push_back(c.hz);
+      out.clarity.push_back(s ? std::clamp(1 - c.cost, 0.0f, 1.0f) : 0.0f);
+    }
+    // The last one stays: the next frame's way begins there.
+    const size_t drop = std::min(done_, steps_.size() - 1);
+    steps_.erase(steps_.begin(), steps_.begin() + static_cast<long>(drop));
+    done_ -= drop;
+  }
+
+ private:
+  struct Step {
+    Candidates candidates;
+    std::array<float, kMost + 1> cost;
+    std::array<uint8_t, kMost + 1> from;
+  };
+  float jump_;
+  bool any_ = false;
+  std::deque<Step> steps_;
+  size_t done_ = 0;  ///< how many of steps_ were given out
+};
+
+/// Sound of any rate to kWorkHz as it comes. A piece is resampled with some sound on both sides,
+/// which is left out again; one piece that is all is resampled as a whole.
+class ToWorkRate {
+ public:
+  explicit ToWorkRate(int rate_hz) : rate_hz_(rate_hz) {
+    const int common = std::gcd(rate_hz, kWorkHz);
+    in_ = static_cast<size_t>(rate_hz / common);
+    out_ = static_cast<size_t>(kWorkHz / common);
+    margin_ = (static_cast<size_t>(rate_hz) / 100 / in_ + 1) * in_;
+  }
+  void push(std::span<const float> mono, bool last, std::vector<float>& out) {
+    held_.insert(held_.end(), mono.begin(), mono.end());
+    if (!last && held_.size() < before_ + margin_ + in_) return;
+    const size_t size =
+        last ? held_.size() : before_ + (held_.size() - before_ - margin_) / in_ * in_ + margin_;
+    const auto made = resample(std::span(held_).first(size), rate_hz_, kWorkHz);
+    const size_t from = before_ / in_ * out_;
+    const size_t to = last ? made.size() : (size - margin_) / in_ * out_;
+    if (from < to)
+      out.insert(out.end(), made.begin() + static_cast<long>(from),
+                 made.begin() + static_cast<long>(to));
+    if (last) return;
+    const size_t next = size - margin_, keep = std::min(next, margin_);
+    held_.erase(held_.begin(), held_.begin() + static_cast<long>(next - keep));
+    before_ = keep;
+  }
+
+ private:
+  int rate_hz_;
+  size_t in_, out_, margin_;
+  std::vector<float> held_;
+  size_t before_ = 0;  ///< samples of held_ that were given already
+};
 
 }  // namespace
 
-Pitch track_pitch(std::span<const float> mono, int rate_hz, const PitchOptions& o) {
+struct PitchTracker::State {
+  PitchOptions options;
+  size_t delay;
+  int longest, shortest, window, reach;
+  ToWorkRate rate;
+  Difference difference;
+  Path path;
+  std::vector<float> x;  ///< at kWorkHz, from sample `begin` on
+  int64_t begin = 0;
+  size_t next = 0;  ///< frame
+  float loudest = 0;
+
+  State(int rate_hz, const PitchOptions& o, size_t later)
+      : options(o),
+        delay(later),
+        longest(static_cast<int>(kWorkHz / o.low_hz) + 2),
+        shortest(std::max(2, static_cast<int>(kWorkHz / o.high_hz))),
+        window(std::max(longest, kWorkHz / 40)),
+        reach(window + longest),
+        rate(rate_hz),
+        difference(window, longest),
+        path(o.hop_s) {}
+  int64_t start(size_t frame) const {
+    return std::llround(static_cast<double>(frame) * options.hop_s * kWorkHz) - reach / 2;
+  }
+};
+
+PitchTracker::PitchTracker(int rate_hz, const PitchOptions& o, size_t delay) {
   if (!(o.hop_s >= 0.001 && o.hop_s <= 0.1 && o.low_hz >= 30 && o.high_hz <= 2000 &&
         o.low_hz < o.high_hz))
     throw Error(ErrorCode::kUsage, "the pitch range must lie in 30 to 2000 Hz",
                 "60 to 500 Hz fits speech");
-  Pitch out;
-  out.hop_s = o.hop_s;
-  if (mono.empty()) return out;
-  const auto x = resample(mono, rate_hz, kWorkHz);
-  const int longest = static_cast<int>(kWorkHz / o.low_hz) + 2;
-  const int shortest = std::max(2, static_cast<int>(kWorkHz / o.high_hz));
-  const int window = std::max(longest, kWorkHz / 40), reach = window + longest;
-  const auto count = static_cast<size_t>(static_cast<double>(x.size()) / kWorkHz / o.hop_s) + 1;
-  float loudest = 0;
-  std::vector<float> power(count), part(static_cast<size_t>(reach));
-  std::vector<Candidates> frames(count);
-  Difference difference(window, longest);
-  for (size_t i = 0; i < count; ++i) {
-    const auto start = std::llround(static_cast<double>(i) * o.hop_s * kWorkHz) - reach / 2;
+  state_ = std::make_unique<State>(rate_hz, o, delay);
+}
+PitchTracker::~PitchTracker() = default;
+PitchTracker::PitchTracker(PitchTracker&&) noexcept = default;
+
+Pitch PitchTracker::push(std::span<const float> mono, bool last) {
+  State& s = *state_;
+  s.rate.push(mono, last, s.x);
+  const int64_t end = s.begin + static_cast<int64_t>(s.x.size());
+  const auto all = static_cast<size_t>(static_cast<double>(end) / kWorkHz / s.options.hop_s) + 1;
+  std::vector<float> power, part(static_cast<size_t>(s.reach));
+  std::vector<Candidates> frames;
+  for (; last ? s.next < all : s.start(s.next) + s.reach <= end; ++s.next) {
+    const int64_t start = s.start(s.next);
     double sum = 0;
-    for (int k = 0; k < reach; ++k) {
-      const auto at = start + k;
-      const float v =
-          at >= 0 && at < static_cast<int64_t>(x.size()) ? x[static_cast<size_t>(at)] : 0;
+    for (int k = 0; k < s.reach; ++k) {
+      const int64_t at = start + k;
+      const float v = at >= s.begin && at < end ? s.x[static_cast<size_t>(at - s.begin)] : 0;
       part[static_cast<size_t>(k)] = v;
       sum += static_cast<double>(v) * v;
     }
-    power[i] = static_cast<float>(sum / reach);
-    loudest = std::max(loudest, power[i]);
-    if (power[i] > 1e-10f) frames[i] = candidates_of(difference.normalised(part.data()), shortest);
+    power.push_back(static_cast<float>(sum / s.reach));
+    s.loudest = std::max(s.loudest, power.back());
+    frames.push_back(power.back() > 1e-10f
+                         ? candidates_of(s.difference.normalised(part.data()), s.shortest)
+                         : Candidates{});
   }
-  // Hum and room tone may be periodic too: what is 35 dB under the loudest frame costs more.
-  std::vector<float> silence(count);
-  for (size_t i = 0; i < count; ++i) {
-    const float under_db = 10 * std::log10((loudest + 1e-12f) / (power[i] + 1e-12f));
-    silence[i] = std::clamp((under_db - 35) / 15, 0.0f, 1.0f);
+  for (size_t i = 0; i < frames.size(); ++i) {
+    // Hum and room tone may be periodic too: what is 35 dB under the loudest frame costs more.
+    const float under_db = 10 * std::log10((s.loudest + 1e-12f) / (power[i] + 1e-12f));
+    s.path.add(std::move(frames[i]), std::clamp((under_db - 35) / 15, 0.0f, 1.0f));
   }
-  const auto path = best_path(frames, silence, o.hop_s);
-  out.f0_hz.resize(count);
-  out.clarity.resize(count);
-  for (size_t i = 0; i < count; ++i)
-    if (path[i]) {
-      out.f0_hz[i] = frames[i][path[i] - 1].hz;
-      out.clarity[i] = std::clamp(1 - frames[i][path[i] - 1].cost, 0.0f, 1.0f);
-    }
+  Pitch out;
+  out.hop_s = s.options.hop_s;
+  s.path.decide(last ? 0 : s.delay, out);
+  const int64_t drop = std::clamp<int64_t>(s.start(s.next) - s.begin, 0, end - s.begin);
+  s.x.erase(s.x.begin(), s.x.begin() + drop);
+  s.begin += drop;
   return out;
+}
+
+Pitch track_pitch(std::span<const float> mono, int rate_hz, const PitchOptions& o) {
+  PitchTracker tracker(rate_hz, o, PitchTracker::kWhole);
+  if (!mono.empty()) return tracker.push(mono, true);
+  Pitch none;
+  none.hop_s = o.hop_s;
+  return none;
 }
 
 double median_f0_hz(const Pitch& pitch) {

@@ -2,6 +2,8 @@
 // Fundamental frequency of one voice, and changing it.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -21,6 +23,22 @@ struct Pitch {
 /// 2002, YIN, eq. 8) with parabolic refinement; the path through them and "not voiced" by Viterbi
 /// search, as pYIN (Mauch and Dixon 2014) does it: jumps in octaves and switching cost.
 Pitch track_pitch(std::span<const float> mono, int rate_hz, const PitchOptions& options = {});
+
+/// The same as sound comes in. A frame is decided when `delay` later frames are known, which costs
+/// some of the certainty that the whole gives; frames lag by 2 + `delay` hops of at least 10 ms.
+class PitchTracker {
+ public:
+  static constexpr size_t kWhole = SIZE_MAX;  ///< decide when all is known
+  PitchTracker(int rate_hz, const PitchOptions& options, size_t delay);
+  ~PitchTracker();
+  PitchTracker(PitchTracker&&) noexcept;
+  /// The frames that are decided now. `last`: nothing follows; all the rest.
+  Pitch push(std::span<const float> mono, bool last);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Median of the voiced frames; 0 when there is none.
 double median_f0_hz(const Pitch& pitch);

@@ -57,8 +57,9 @@ void add_compare(Session& s, CLI::App* group) {
 }  // namespace
 
 void add_voice_commands(Session& s) {
-  auto* group = s.command(&s.app(), "voice",
-                          "voices: list, enroll, train, convert, bank, compare, abx, pretrain", {});
+  auto* group =
+      s.command(&s.app(), "voice",
+                "voices: list, enroll, train, convert, stream, bank, compare, abx, pretrain", {});
   group->require_subcommand(1);
   add_list(s, group);
   add_voice_enroll(s, group);
@@ -67,6 +68,7 @@ void add_voice_commands(Session& s) {
   add_voice_abx(s, group);
   add_voice_train(s, group);
   add_voice_convert(s, group);
+  add_voice_stream(s, group);
   add_voice_pretrain(s, group);
 }
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+
+#include <unistd.h>
+
 #include "likeness/cli/option_flags.h"
 #include "likeness/cli/session.h"
 #include "likeness/tasks/voice_clone.h"
+#include "likeness/tasks/voice_stream.h"
 #include "likeness/voice/pretrain.h"
 
 namespace likeness::cli {
@@ -101,6 +106,53 @@ void add_voice_convert(Session& s, CLI::App* group) {
                               {"length", short_text(j["duration_s"]) + " s"}});
     for (const auto& w : j["warnings"]) text += "note: " + w.get<std::string>() + "\n";
     s.print(j, text);
+    return 0;
+  });
+}
+
+void add_voice_stream(Session& s, CLI::App* group) {
+  auto* c = s.command(
+      group, "stream", "speak in an enrolled and trained person's voice while you speak",
+      {"arecord -q -t raw -f S16_LE -r 24000 -c 1 | likeness voice stream film --voice ada | "
+       "aplay -q -t raw -f S16_LE -r 24000 -c 1",
+       "likeness voice stream film --voice ada -o said.wav < take.raw > as-ada.raw"});
+  c->footer(
+      c->get_footer() +
+      "\nSound in and out: raw, mono, 24000 Hz, 16 bit, little endian. What is heard is marked; "
+      "what was said is kept as a file. The report goes to stderr.");
+  auto folder = std::make_shared<std::string>(), who = std::make_shared<std::string>(),
+       out = std::make_shared<std::string>();
+  auto flags = std::make_shared<OptionFlags<tasks::VoiceStreamOptions>>("voice_stream");
+  c->add_option("project", *folder, "project folder")->required();
+  c->add_option("--voice", *who, "whose voice to speak in")->required();
+  c->add_option("-o,--out", *out,
+                "file that keeps what was said, .wav [default outputs/ of the "
+                "project, named after the time]");
+  flags->add(c, false);
+  s.on_run(c, [&s, folder, who, out, flags] {
+    if (::isatty(STDIN_FILENO) || ::isatty(STDOUT_FILENO))
+      throw Error(ErrorCode::kUsage, "this command takes raw sound and gives raw sound",
+                  "pipe it between a recorder and a player; see likeness voice stream --help");
+    auto p = project::Project::open(*folder);
+    std::filesystem::path record = *out;
+    if (record.empty()) {
+      std::string now = project::now_utc();
+      std::erase_if(now, [](char ch) { return ch == ':' || ch == '-'; });
+      record = p.outputs_folder() / ("live-as-" + *who + "-" + now + ".wav");
+    }
+    std::signal(SIGPIPE, SIG_IGN);  // a player that goes away ends the stream, not the program
+    tasks::VoiceStreamTask task(p, *who, record, flags->resolve(&p), STDIN_FILENO, STDOUT_FILENO);
+    const auto j = s.run(task, p).report;
+    std::string text = table(
+        {{"written", j["output"]},
+         {"voice", j["voice"]},
+         {"length", short_text(j["duration_s"]) + " s"},
+         {"latency", short_text(j["latency_ms"]) + " ms, without the sound "
+                                                   "card's"},
+         {"computing", short_text(j["compute_ms_mean"]) + " ms a piece of 10.7 ms; at worst " +
+                           short_text(j["behind_ms_worst"]) + " ms behind"}});
+    for (const auto& w : j["warnings"]) text += "note: " + w.get<std::string>() + "\n";
+    s.print(j, text, stderr);
     return 0;
   });
 }

@@ -48,10 +48,10 @@ void Session::on_run(CLI::App* command, std::function<int()> action) {
   command->callback([this, action = std::move(action)] { action_ = action; });
 }
 
-void Session::print(const nlohmann::json& data, const std::string& text) const {
+void Session::print(const nlohmann::json& data, const std::string& text, std::FILE* to) const {
   const std::string out =
       json_ ? data.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n" : text;
-  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
+  if (std::fwrite(out.data(), 1, out.size(), to) != out.size() || std::fflush(to) != 0)
     throw Error(errno == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo,
                 "cannot write to standard output", "check where the output goes");
 }

@@ -31,8 +31,8 @@ class Session {
   /// What the verb does once everything is parsed; the return value is the exit status.
   void on_run(CLI::App* command, std::function<int()> action);
 
-  /// The result: `data` with --json, else `text`.
-  void print(const nlohmann::json& data, const std::string& text) const;
+  /// The result: `data` with --json, else `text`. `to`: stderr where stdout is the result.
+  void print(const nlohmann::json& data, const std::string& text, std::FILE* to = stdout) const;
   tasks::JobResult run(tasks::Task& task, project::Project& project);
 
   int main(int argc, char** argv);
@@ -64,6 +64,7 @@ void add_voice_bank(Session& session, CLI::App* group);
 void add_voice_abx(Session& session, CLI::App* group);
 void add_voice_train(Session& session, CLI::App* group);
 void add_voice_convert(Session& session, CLI::App* group);
+void add_voice_stream(Session& session, CLI::App* group);
 void add_voice_pretrain(Session& session, CLI::App* group);
 void add_verify_command(Session& session);
 void add_studio_command(Session& session);

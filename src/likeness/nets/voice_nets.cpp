@@ -11,11 +11,23 @@ namespace {
 namespace F = torch::nn::functional;
 using torch::indexing::Slice;
 
+struct Convolved {
+  torch::Tensor out;
+  torch::Tensor at;  ///< the inputs that lie where the outputs do
+};
 /// A convolution over time of N x T x C that sees `lookahead` frames ahead.
-torch::Tensor convolve(torch::nn::Conv1d& conv, const torch::Tensor& x, int kernel, int lookahead) {
-  const auto padded =
-      torch::constant_pad_nd(x.transpose(1, 2), {kernel - 1 - lookahead, lookahead});
-  return conv->forward(padded).transpose(1, 2);
+Convolved convolve(torch::nn::Conv1d& conv, const torch::Tensor& x, int kernel, int lookahead,
+                   StreamMemory& memory) {
+  const int before = kernel - 1 - lookahead;
+  torch::Tensor& tail = memory.next();
+  auto seen =
+      tail.defined() ? torch::cat({tail, x}, 1) : torch::constant_pad_nd(x, {0, 0, before, 0});
+  if (memory.last) seen = torch::constant_pad_nd(seen, {0, 0, 0, lookahead});
+  const int64_t made = std::max<int64_t>(0, seen.size(1) - kernel + 1);
+  if (!memory.last) tail = seen.narrow(1, made, seen.size(1) - made);
+  if (made == 0)
+    return {x.new_zeros({x.size(0), 0, conv->options.out_channels()}), x.narrow(1, 0, 0)};
+  return {conv->forward(seen.transpose(1, 2)).transpose(1, 2), seen.narrow(1, before, made)};
 }
 
 /// The first `ahead` of them see a frame ahead.
@@ -26,8 +38,8 @@ torch::nn::ModuleList make_blocks(const BlockOptions& o, int ahead) {
   return list;
 }
 
-torch::Tensor run_blocks(torch::nn::ModuleList& blocks, torch::Tensor x) {
-  for (const auto& b : *blocks) x = b->as<TimeBlock>()->forward(x);
+torch::Tensor run_blocks(torch::nn::ModuleList& blocks, torch::Tensor x, StreamMemory& memory) {
+  for (const auto& b : *blocks) x = b->as<TimeBlock>()->forward(x, memory);
   return x;
 }
 
@@ -39,6 +51,12 @@ torch::Tensor hann(int n, const torch::Tensor& like) {
   return torch::hann_window(n, like.options());
 }
 
+/// While nets train on a CPU that has bfloat16 dot products, the heavy layers use them.
+bool trains_in_half(const torch::nn::Module& net, const torch::Tensor& x) {
+  static const bool has_bfloat16 = cpu_has_bfloat16();
+  return net.is_training() && has_bfloat16 && x.device().is_cpu();
+}
+
 torch::Tensor magnitude(const torch::Tensor& sound, int window) {
   const auto s = torch::stft(sound, window, window / 4, window, hann(window, sound), true,
                              "reflect", false, true, true);
@@ -47,6 +65,16 @@ torch::Tensor magnitude(const torch::Tensor& sound, int window) {
 }
 
 }  // namespace
+
+StreamMemory StreamMemory::whole() {
+  StreamMemory m;
+  m.last = true;
+  return m;
+}
+torch::Tensor& StreamMemory::next() {
+  if (at_ == held_.size()) held_.emplace_back();
+  return held_[at_++];
+}
 
 TimeBlock::TimeBlock(int channels, int hidden, int kernel, int lookahead)
     : kernel_(kernel), lookahead_(lookahead) {
@@ -59,15 +87,15 @@ TimeBlock::TimeBlock(int channels, int hidden, int kernel, int lookahead)
   gamma_ = register_parameter("gamma", torch::full({channels}, 0.2));
 }
 
-torch::Tensor TimeBlock::forward(const torch::Tensor& x) {
-  const auto h = norm_->forward(convolve(depthwise_, x, kernel_, lookahead_));
-  static const bool has_bfloat16 = cpu_has_bfloat16();
-  if (!is_training() || !has_bfloat16 || !x.device().is_cpu())
-    return x + gamma_ * down_->forward(torch::gelu(up_->forward(h)));
+torch::Tensor TimeBlock::forward(const torch::Tensor& x, StreamMemory& memory) {
+  const Convolved c = convolve(depthwise_, x, kernel_, lookahead_, memory);
+  const auto h = norm_->forward(c.out);
+  if (!trains_in_half(*this, x))
+    return c.at + gamma_ * down_->forward(torch::gelu(up_->forward(h)));
   const auto half = [](const torch::Tensor& t) { return t.to(torch::kBFloat16); };
   const auto wide = torch::linear(half(h), half(up_->weight), half(up_->bias));
   const auto narrow = torch::linear(torch::gelu(wide), half(down_->weight), half(down_->bias));
-  return x + gamma_ * narrow.to(torch::kFloat32);
+  return c.at + gamma_ * narrow.to(torch::kFloat32);
 }
 
 VocoderNet::VocoderNet(BlockOptions o) : options_(o) {
@@ -88,18 +116,33 @@ VocoderNet::VocoderNet(BlockOptions o) : options_(o) {
   window_ = torch::hann_window(kFft);
 }
 
-torch::Tensor VocoderNet::forward(const torch::Tensor& mel, const torch::Tensor& log_f0,
-                                  const torch::Tensor& voiced, const torch::Tensor& harmonic,
-                                  const torch::Tensor& noise) {
+VocoderNet::Filter VocoderNet::filter(const torch::Tensor& mel, const torch::Tensor& log_f0,
+                                      const torch::Tensor& voiced, StreamMemory& memory) {
   // Log mel of speech lies around -5 with a deviation of about 3.
   const auto in =
       torch::cat({(mel + 5) / 3, (log_f0 * voiced).unsqueeze(2), voiced.unsqueeze(2)}, 2);
-  auto x = norm_in_->forward(convolve(stem_, in, options_.kernel, 2));
-  x = norm_out_->forward(run_blocks(blocks_, x));
+  memory.rewind();
+  auto x = norm_in_->forward(convolve(stem_, in, options_.kernel, 2, memory).out);
+  x = norm_out_->forward(run_blocks(blocks_, x, memory));
   const auto head = head_->forward(x);  // N x T x 3*bins
-  const auto loud = torch::exp(head.narrow(2, 0, kBins).clamp_max(5));
-  const auto shift = head.narrow(2, kBins, kBins);
-  const auto hiss = torch::exp(head.narrow(2, 2 * kBins, kBins).clamp_max(5));
+  return {torch::exp(head.narrow(2, 0, kBins).clamp_max(5)), head.narrow(2, kBins, kBins),
+          torch::exp(head.narrow(2, 2 * kBins, kBins).clamp_max(5))};
+}
+
+torch::Tensor VocoderNet::apply(const Filter& f, const torch::Tensor& harmonic,
+                                const torch::Tensor& noise) {
+  const auto c = f.loud * torch::cos(f.shift), s = f.loud * torch::sin(f.shift);
+  const auto sr = harmonic.select(3, 0), si = harmonic.select(3, 1);
+  const auto re = sr * c - si * s + noise.select(3, 0) * f.hiss;
+  const auto im = sr * s + si * c + noise.select(3, 1) * f.hiss;
+  return torch::complex(re, im);
+}
+
+torch::Tensor VocoderNet::forward(const torch::Tensor& mel, const torch::Tensor& log_f0,
+                                  const torch::Tensor& voiced, const torch::Tensor& harmonic,
+                                  const torch::Tensor& noise) {
+  StreamMemory all = StreamMemory::whole();
+  const Filter f = filter(mel, log_f0, voiced, all);
   const auto window = window_.to(mel.device());
   torch::Tensor source, rough;
   {
@@ -113,12 +156,8 @@ torch::Tensor VocoderNet::forward(const torch::Tensor& mel, const torch::Tensor&
     source = spectrum(harmonic);  // N x T x bins x 2
     rough = spectrum(noise);
   }
-  const auto c = loud * torch::cos(shift), s = loud * torch::sin(shift);
-  const auto sr = source.select(3, 0), si = source.select(3, 1);
-  const auto re = sr * c - si * s + rough.select(3, 0) * hiss;
-  const auto im = sr * s + si * c + rough.select(3, 1) * hiss;
-  const auto whole = torch::complex(re, im).transpose(1, 2);
-  return torch::istft(whole, kFft, kVoiceHop, kFft, window, true, false, true, harmonic.size(1));
+  return torch::istft(apply(f, source, rough).transpose(1, 2), kFft, kVoiceHop, kFft, window, true,
+                      false, true, harmonic.size(1));
 }
 
 torch::Tensor log_mel(const torch::Tensor& sound, const torch::Tensor& filters) {
@@ -154,9 +193,13 @@ void Discriminator::add_tower(int c) {
 }
 
 void Discriminator::judge(const torch::Tensor& picture, size_t tower, Judgement& out) {
-  auto x = picture.unsqueeze(1);
+  const bool half = trains_in_half(*this, picture);
+  const auto in = [&](const torch::Tensor& t) { return half ? t.to(torch::kBFloat16) : t; };
+  auto x = in(picture.unsqueeze(1)).contiguous(at::MemoryFormat::ChannelsLast);
   for (size_t i = 0; i < 5; ++i) {
-    x = layers_[tower * 5 + i]->as<torch::nn::Conv2d>()->forward(x);
+    const auto& conv = *layers_[tower * 5 + i]->as<torch::nn::Conv2d>();
+    const std::array<int64_t, 2> pad = {conv.weight.size(2) / 2, conv.weight.size(3) / 2};
+    x = torch::conv2d(x, in(conv.weight), in(conv.bias), conv.options.stride(), pad);
     if (i == 4) break;
     x = torch::leaky_relu(x, 0.1);
     out.features.push_back(x);
@@ -182,21 +225,25 @@ Judgement MelDiscriminator::forward(const torch::Tensor& mel) {
   return out;
 }
 
+namespace {
+torch::Tensor mean_of(const torch::Tensor& x) { return x.mean(torch::kFloat32); }
+}  // namespace
+
 torch::Tensor fooled_loss(const Judgement& made) {
   torch::Tensor sum = torch::zeros({});
-  for (const auto& l : made.logits) sum = sum + torch::relu(1 - l).mean();
+  for (const auto& l : made.logits) sum = sum + mean_of(torch::relu(1 - l));
   return sum;
 }
 torch::Tensor judge_loss(const Judgement& real, const Judgement& made) {
   torch::Tensor sum = torch::zeros({});
   for (size_t i = 0; i < real.logits.size(); ++i)
-    sum = sum + torch::relu(1 - real.logits[i]).mean() + torch::relu(1 + made.logits[i]).mean();
+    sum = sum + mean_of(torch::relu(1 - real.logits[i])) + mean_of(torch::relu(1 + made.logits[i]));
   return sum;
 }
 torch::Tensor feature_loss(const Judgement& made, const Judgement& real) {
   torch::Tensor sum = torch::zeros({});
   for (size_t i = 0; i < real.features.size(); ++i)
-    sum = sum + (made.features[i] - real.features[i].detach()).abs().mean();
+    sum = sum + mean_of((made.features[i] - real.features[i].detach()).abs());
   return sum;
 }
 
@@ -211,8 +258,13 @@ ContentNet::ContentNet(ContentOptions o) : options_(o) {
 }
 
 ContentNet::Output ContentNet::forward(const torch::Tensor& mel) {
-  auto x = norm_in_->forward(convolve(stem_, (mel + 5) / 3, 5, 2));
-  x = norm_out_->forward(run_blocks(blocks_, x));
+  StreamMemory all = StreamMemory::whole();
+  return forward(mel, all);
+}
+ContentNet::Output ContentNet::forward(const torch::Tensor& mel, StreamMemory& memory) {
+  memory.rewind();
+  auto x = norm_in_->forward(convolve(stem_, (mel + 5) / 3, 5, 2, memory).out);
+  x = norm_out_->forward(run_blocks(blocks_, x, memory));
   Output out;
   out.bottleneck = torch::layer_norm(narrow_->forward(x), {options_.bottleneck});
   out.logits = phones_->forward(out.bottleneck);
@@ -234,12 +286,23 @@ ConverterNet::ConverterNet(ConverterOptions o) : options_(o) {
 torch::Tensor ConverterNet::forward(const torch::Tensor& content, const torch::Tensor& log_f0,
                                     const torch::Tensor& voiced, const torch::Tensor& level,
                                     const torch::Tensor& speaker) {
+  StreamMemory all = StreamMemory::whole();
+  return forward(content, log_f0, voiced, level, speaker, all);
+}
+torch::Tensor ConverterNet::forward(const torch::Tensor& content, const torch::Tensor& log_f0,
+                                    const torch::Tensor& voiced, const torch::Tensor& level,
+                                    const torch::Tensor& speaker, StreamMemory& memory) {
   const auto who = speaker_->forward(speaker * 4).unsqueeze(1).expand({-1, content.size(1), -1});
   const auto in = torch::cat(
       {content, (log_f0 * voiced).unsqueeze(2), voiced.unsqueeze(2), level.unsqueeze(2), who}, 2);
-  auto x = torch::gelu(convolve(stem_, in, 5, 2));
-  x = x + std::get<0>(gru_->forward(x));
-  x = norm_->forward(run_blocks(blocks_, x));
+  memory.rewind();
+  auto x = torch::gelu(convolve(stem_, in, 5, 2, memory).out);
+  if (torch::Tensor& state = memory.next(); x.size(1) > 0) {
+    const auto [heard, after] = gru_->forward(x, state);
+    state = after;
+    x = x + heard;
+  }
+  x = norm_->forward(run_blocks(blocks_, x, memory));
   return head_->forward(x) * 3 - 5;
 }
 
@@ -326,7 +389,8 @@ AcousticNet::Frames AcousticNet::decode(const torch::Tensor& encoded, const Pros
   out.log_f0 = pitch.select(2, 0) + height;
   out.voiced_logit = pitch.select(2, 1);
   auto r = torch::gelu(refine_in_->forward(torch::cat({(out.coarse.detach() + 5) / 3, h}, 2)));
-  r = run_blocks(refine_, r);
+  StreamMemory all = StreamMemory::whole();
+  r = run_blocks(refine_, r, all);
   out.mel = out.coarse + refine_out_->forward(r);
   return out;
 }

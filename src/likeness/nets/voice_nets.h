@@ -23,13 +23,28 @@ inline constexpr int kVoiceRate = 24000, kVoiceHop = 256, kMelBands = 80, kConte
 inline constexpr int kVoicePhones = 41;     ///< voice/phonemes.h: padding, silence, 39 of English
 inline constexpr int kContentClasses = 40;  ///< the same without padding: class = phone - 1
 
+/// What a net remembers from one piece of a stream to the next: the last inputs of each convolution
+/// and the state of its GRU. Pieces of any length then give exactly what the whole gives; output
+/// lags by the net's kLookahead until the piece that is the last.
+class StreamMemory {
+ public:
+  static StreamMemory whole();  ///< of a sequence that is given in one piece
+  bool last = false;            ///< nothing follows the piece that is heard now
+  void rewind() { at_ = 0; }
+  torch::Tensor& next();  ///< of the next layer, in the order they are run; undefined at first
+
+ private:
+  std::vector<torch::Tensor> held_;
+  size_t at_ = 0;
+};
+
 /// A ConvNeXt block (Liu et al. 2022) over time: depthwise convolution, layer norm, two linear
 /// layers with GELU, scaled and added to its input. While it trains on a CPU that has bfloat16 dot
 /// products, the two linear layers use them (half the time).
 class TimeBlock : public torch::nn::Module {
  public:
   TimeBlock(int channels, int hidden, int kernel, int lookahead);
-  torch::Tensor forward(const torch::Tensor& x);
+  torch::Tensor forward(const torch::Tensor& x, StreamMemory& memory);
 
  private:
   int kernel_, lookahead_;
@@ -65,6 +80,16 @@ class VocoderNet : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& mel, const torch::Tensor& log_f0,
                         const torch::Tensor& voiced, const torch::Tensor& harmonic,
                         const torch::Tensor& noise);
+
+  /// How the source is filtered: N x T x kBins each.
+  struct Filter {
+    torch::Tensor loud, shift, hiss;  ///< amplitudes, and radians
+  };
+  Filter filter(const torch::Tensor& mel, const torch::Tensor& log_f0, const torch::Tensor& voiced,
+                StreamMemory& memory);
+  /// Spectra of the sound, complex, from spectra of the source (N x T x kBins x 2, no gradient).
+  static torch::Tensor apply(const Filter& filter, const torch::Tensor& harmonic,
+                             const torch::Tensor& noise);
   static constexpr int kLookahead = 5;  ///< frames, without the STFT's own half window
   const BlockOptions& options() const { return options_; }
 
@@ -143,6 +168,7 @@ class ContentNet : public torch::nn::Module {
     torch::Tensor logits;      ///< N x T x kContentClasses
   };
   Output forward(const torch::Tensor& content_mel);
+  Output forward(const torch::Tensor& content_mel, StreamMemory& memory);
   static constexpr int kLookahead = 8;
   const ContentOptions& options() const { return options_; }
 
@@ -174,6 +200,9 @@ class ConverterNet : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& content, const torch::Tensor& log_f0,
                         const torch::Tensor& voiced, const torch::Tensor& level,
                         const torch::Tensor& speaker);
+  torch::Tensor forward(const torch::Tensor& content, const torch::Tensor& log_f0,
+                        const torch::Tensor& voiced, const torch::Tensor& level,
+                        const torch::Tensor& speaker, StreamMemory& memory);
   static constexpr int kLookahead = 4;
   const ConverterOptions& options() const { return options_; }
 

@@ -27,12 +27,12 @@ WrittenAudio write_output_audio(const Grant&, uint64_t watermark, const std::fil
   WrittenAudio out;
   AudioClip marked = clip;
   out.marked = watermark != 0 && clip.rate_hz >= kLowestHz;
+  out.readable = out.marked && carries(clip, watermark);  // sound that was marked while it was made
   for (const double snr_db : {30.0, 26.0}) {
-    if (!out.marked) break;
+    if (!out.marked || out.readable) break;
     marked = clip;
     embed_audio_watermark(marked, watermark, WatermarkKey::product(), 0, {.snr_db = snr_db});
     out.readable = carries(marked, watermark);
-    if (out.readable) break;
   }
   media::write_wav(path, marked);
   return out;

@@ -20,8 +20,9 @@ struct WrittenAudio {
   bool marked = false;    ///< the mark was put in; not in sound under 16 kHz
   bool readable = false;  ///< and the whole id was read from the sound again
 };
-/// Marks a copy of the sound and writes it. Where the id cannot be read again the mark is made
-/// stronger, up to 26 dB under the sound. At least 1 dB of headroom should be left.
+/// Marks a copy of the sound, unless it carries this mark already, and writes it. Where the id
+/// cannot be read again the mark is made stronger, up to 26 dB under the sound. At least 1 dB of
+/// headroom should be left.
 WrittenAudio write_output_audio(const Grant& grant, uint64_t watermark,
                                 const std::filesystem::path& path, const AudioClip& clip);
 

@@ -13,8 +13,6 @@ namespace likeness::trust {
 using namespace audio_grid;
 namespace {
 
-constexpr float kDepth = 0.33f;  ///< largest change of an amplitude: 2.5 dB
-
 /// Mean power of a row's bins, over +-4 s, from which strength is judged.
 std::vector<float> local_power(const std::vector<float>& power, int64_t reach) {
   std::vector<double> sum(power.size() + 1);
@@ -35,9 +33,6 @@ struct Loudness {
   std::vector<float> local;  ///< the same over +-4 s
   double total = 0;
 };
-
-/// |change|^2 / |sound|^2 of a tile with power e when full strength ends at power t.
-float strength(float e, float t) { return kDepth / std::sqrt(1.0f + e / t); }
 
 /// What the mark costs for knee = factor x local power, from every 4th row.
 double cost(const std::vector<std::vector<float>>& bins, const std::vector<float>& local,

@@ -85,6 +85,10 @@ class Spectrum {
 
 inline constexpr int64_t kBatch = 512;
 
+inline constexpr float kDepth = 0.33f;  ///< largest change of an amplitude: 2.5 dB
+/// Change of the amplitude of a bin with power e when full strength ends at power t.
+inline float strength(float e, float t) { return kDepth / std::sqrt(1.0f + e / t); }
+
 inline int band_of(double hz) { return static_cast<int>(std::floor((hz - kLowHz) / kBandHz)); }
 
 std::vector<cv::Mat> all_channels(const Spectrum& spectrum, int channels, int64_t begin,

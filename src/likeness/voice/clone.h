@@ -56,6 +56,7 @@ struct ConvertOptions {
 
 class Clone {
  public:
+  struct Impl;
   /// Throws kNotFound, kDamaged, kMissing (our own weights), kUnsupported (made with other
   /// weights).
   explicit Clone(const std::filesystem::path& model);
@@ -69,7 +70,7 @@ class Clone {
   const Voice* voice() const;
 
  private:
-  struct Impl;
+  friend class ConvertStream;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -2,11 +2,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "likeness/audio/loudness.h"
-#include "likeness/audio/resample.h"
 #include "likeness/base/hash.h"
 #include "likeness/nets/voice_nets.h"
 #include "likeness/voice/clone.h"
+#include "likeness/voice/clone_impl_model.h"
 #include "likeness/voice/content.h"
 #include "likeness/voice/net_file_model.h"
 #include "likeness/voice/own_voice.h"
@@ -21,30 +20,6 @@ constexpr const char* kKind = "likeness-voice-converter";
 constexpr const char* kPrefix = "converter/";
 constexpr const char* kAcousticPrefix = "acoustic/";
 constexpr size_t kBankFrames = 30'000;
-constexpr double kLevel_lufs = -23;
-
-struct PitchRange {
-  double mean = 0, deviation = 0.15;  ///< of ln(f0 / 200 Hz)
-};
-PitchRange range_of(const std::vector<float>& f0_hz) {
-  double n = 0, sum = 0, squares = 0;
-  for (const float hz : f0_hz)
-    if (hz > 0) {
-      const double v = std::log(static_cast<double>(hz) / 200);
-      n += 1, sum += v, squares += v * v;
-    }
-  if (n < 20) return {};
-  PitchRange r{sum / n, 0};
-  r.deviation = std::clamp(std::sqrt(std::max(0.0, squares / n - r.mean * r.mean)), 0.05, 0.5);
-  return r;
-}
-
-/// The sound at one level, whatever was recorded; `gain_db` is what was added.
-std::vector<float> levelled(const AudioClip& clip, double& gain_db) {
-  AudioClip mono{kRate, 1, to_voice_rate(clip)};
-  gain_db = audio::normalise_loudness(mono, {.lufs = kLevel_lufs, .true_peak_db = -0.5});
-  return std::move(mono.samples);
-}
 
 bool has_critic(const tensor::SafeTensors& weights) {
   const auto& list = weights.tensors();
@@ -55,21 +30,6 @@ void start_from(Learner& learner, const tensor::SafeTensors& weights) {
   tensor::load_module(learner.net(), weights);
   if (torch::nn::Module* critic = learner.critic())
     tensor::load_module(*critic, weights, kCriticPrefix);
-}
-
-/// Where a long recording is cut: at its quietest frame near the end of each part.
-std::vector<size_t> cuts(const std::vector<float>& level) {
-  constexpr size_t kLongest = 1800, kSearch = 400;
-  std::vector<size_t> out = {0};
-  while (level.size() - out.back() > kLongest) {
-    const size_t end = out.back() + kLongest;
-    out.push_back(
-        static_cast<size_t>(std::min_element(level.begin() + static_cast<long>(end - kSearch),
-                                             level.begin() + static_cast<long>(end)) -
-                            level.begin()));
-  }
-  out.push_back(level.size());
-  return out;
 }
 
 /// Whether there is enough to learn an acoustic model from; `why` says why not.
@@ -197,25 +157,6 @@ nlohmann::json train_clone(const std::vector<CloneClip>& clips, const SpeakerVec
           {"acoustic", acoustic}};
 }
 
-struct Clone::Impl {
-  std::map<std::string, std::string> metadata;
-  std::unique_ptr<nets::ConverterNet> net;
-  torch::Tensor bank, speaker;
-  PitchRange range;
-  std::unique_ptr<ContentEncoder> content;
-  std::shared_ptr<const Vocoder> vocoder;
-  std::unique_ptr<Voice> voice;
-
-  /// Mean of the four nearest of the person's frames, by angle (all have the same length).
-  torch::Tensor nearest(const torch::Tensor& content) const {
-    const auto alike = torch::matmul(content, bank.t());
-    const auto top = std::get<1>(alike.topk(std::min<int64_t>(4, bank.size(0)), 1));
-    return bank.index_select(0, top.reshape({-1}))
-        .view({content.size(0), -1, content.size(1)})
-        .mean(1);
-  }
-};
-
 Clone::Clone(const fs::path& path) : impl_(std::make_unique<Impl>()) {
   const tensor::SafeTensors file(path);
   const std::string name = path.filename().string();
@@ -239,7 +180,7 @@ Clone::Clone(const fs::path& path) : impl_(std::make_unique<Impl>()) {
     throw Error(ErrorCode::kDamaged, name + " is damaged: its pitch is not there",
                 "train the voice again");
   }
-  impl_->content = std::make_unique<ContentEncoder>(content);
+  impl_->content = open_content(content);
   impl_->vocoder = std::make_shared<const Vocoder>(voice_weights("vocoder"));
   if (impl_->metadata.count(std::string(kAcousticPrefix) + "kind")) {
     VoiceInfo info;
@@ -256,64 +197,5 @@ Clone::Clone(Clone&&) noexcept = default;
 const std::map<std::string, std::string>& Clone::metadata() const { return impl_->metadata; }
 
 const Voice* Clone::voice() const { return impl_->voice.get(); }
-
-AudioClip Clone::convert(const AudioClip& clip, const ConvertOptions& o, Progress* progress,
-                         const Cancel* cancel) const {
-  if (!(o.retrieval >= 0 && o.retrieval <= 1))
-    throw Error(ErrorCode::kUsage, "the share of retrieval must be 0 to 1", "0.4 is usual");
-  double gain_db = 0;
-  const std::vector<float> sound = levelled(clip, gain_db);
-  const bool silent =
-      std::none_of(sound.begin(), sound.end(), [](float x) { return std::abs(x) > 1e-3f; });
-  if (silent || sound.size() < kRate / 4)
-    throw Error(ErrorCode::kBadInput, "there is no speech in the recording",
-                "give a recording of somebody who speaks");
-  const Features f = analyse(sound);
-  const std::vector<float> level = frame_level(f.mel, f.frames);
-  const PitchRange from = range_of(f.f0_hz);
-  const double spread = std::clamp(impl_->range.deviation / from.deviation, 0.7, 1.4);
-  std::vector<float> f0(f.frames), log_f0(f.frames), voiced(f.frames);
-  for (size_t t = 0; t < f.frames; ++t)
-    if (f.f0_hz[t] > 0) {
-      double v = std::log(static_cast<double>(f.f0_hz[t]) / 200);
-      if (o.map_pitch) v = impl_->range.mean + (v - from.mean) * spread;
-      f0[t] = static_cast<float>(
-          std::clamp(200 * std::exp(v + o.pitch_st * std::log(2.0) / 12), 40.0, 900.0));
-    }
-  log_pitch(f0, log_f0, voiced);
-  const torch::InferenceMode guard;
-  const auto where = cuts(level);
-  AudioClip out{kRate, 1, {}};
-  if (progress) progress->begin("convert", static_cast<double>(where.size() - 1), "parts");
-  for (size_t i = 0; i + 1 < where.size(); ++i) {
-    if (cancel) cancel->check();
-    constexpr size_t kContext = 80;  // frames that are heard and not kept
-    const size_t begin = where[i] > kContext ? where[i] - kContext : 0;
-    const size_t end = std::min(f.frames, where[i + 1] + kContext);
-    const auto n = static_cast<int64_t>(end - begin);
-    const auto part = [&](const std::vector<float>& v, size_t width) {
-      return std::span<const float>(v.data() + begin * width, (end - begin) * width);
-    };
-    const Content heard = impl_->content->encode(part(f.content, kContentMel));
-    auto content = tensor_of(heard.bottleneck, {n, static_cast<int64_t>(heard.width)});
-    if (o.retrieval > 0)
-      content = content * (1 - o.retrieval) + impl_->nearest(content) * o.retrieval;
-    const auto mel = values_of(
-        impl_->net->forward(content.unsqueeze(0), tensor_of(part(log_f0, 1), {1, n}),
-                            tensor_of(part(voiced, 1), {1, n}), tensor_of(part(level, 1), {1, n}),
-                            impl_->speaker.unsqueeze(0)));
-    const auto made = without_hiss(impl_->vocoder->render(mel, part(f0, 1), i + 1));
-    const size_t first = (where[i] - begin) * kHop;
-    const size_t last = std::min(made.size(), (where[i + 1] - begin) * kHop);
-    out.samples.insert(out.samples.end(), made.begin() + static_cast<long>(first),
-                       made.begin() + static_cast<long>(last));
-    if (progress) progress->advance();
-  }
-  if (progress) progress->end();
-  out.samples.resize(sound.size(), 0.0f);
-  const auto back = static_cast<float>(std::pow(10, -gain_db / 20));
-  for (float& x : out.samples) x *= back;
-  return out;
-}
 
 }  // namespace likeness::voice

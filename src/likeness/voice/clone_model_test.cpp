@@ -10,6 +10,7 @@
 #include "likeness/nets/voice_nets.h"
 #include "likeness/voice/clone.h"
 #include "likeness/voice/content.h"
+#include "likeness/voice/convert_stream.h"
 #include "likeness/voice/net_file_model.h"
 #include "likeness/voice/pretrain_model.h"
 #include "likeness/voice/spoken_pieces.h"
@@ -86,9 +87,13 @@ TEST(VoiceNets, ABlockThatTrainsGivesAlmostWhatItGivesLater) {
   torch::manual_seed(2);
   nets::TimeBlock block(64, 160, 7, 1);
   const auto x = torch::randn({2, 30, 64});
-  const auto training = block.forward(x);
+  auto run = [&] {
+    auto all = nets::StreamMemory::whole();
+    return block.forward(x, all);
+  };
+  const auto training = run();
   block.eval();
-  const auto later = block.forward(x);
+  const auto later = run();
   EXPECT_GT((later - x).abs().mean().item<float>(), 1e-3);
   EXPECT_LT((training - later).abs().max().item<float>(), 0.02);
 }
@@ -117,6 +122,103 @@ TEST(MelCritic, PullsHalfAsHardAsAMeanDifferenceAndLearnsToTellBoth) {
     optimiser.step();
   }
   EXPECT_LT(last, 0.7 * first);
+}
+
+/// Cuts T frames into pieces of changing lengths, the last with nothing in it.
+std::vector<std::pair<int64_t, int64_t>> pieces_of(int64_t frames) {
+  std::vector<std::pair<int64_t, int64_t>> out;
+  const int64_t lengths[] = {1, 1, 3, 0, 7, 1, 20, 2};
+  int64_t at = 0;
+  for (size_t i = 0; at < frames; ++i) {
+    const int64_t n = std::min(lengths[i % std::size(lengths)], frames - at);
+    out.emplace_back(at, n);
+    at += n;
+  }
+  out.emplace_back(frames, 0);
+  return out;
+}
+
+TEST(VoiceNets, PiecesGiveWhatTheWholeGives) {
+  torch::manual_seed(4);
+  torch::NoGradGuard no_grad;
+  nets::ContentNet content({});
+  nets::ConverterNet converter({});
+  content.eval(), converter.eval();
+  constexpr int64_t kFrames = 90;
+  const auto mel = torch::randn({1, kFrames, nets::kContentBands}) * 2 - 5;
+  const auto f0 = torch::randn({1, kFrames}) * 0.2, voiced = torch::ones({1, kFrames}),
+             level = torch::randn({1, kFrames}), speaker = torch::randn({1, 256}) / 16;
+  const auto heard = content.forward(mel).bottleneck;
+  const auto said = converter.forward(heard, f0, voiced, level, speaker);
+  nets::StreamMemory first, second;
+  std::vector<torch::Tensor> a, b;
+  int64_t given = 0;
+  for (const auto& [at, n] : pieces_of(kFrames)) {
+    first.last = second.last = at == kFrames;
+    a.push_back(content.forward(mel.narrow(1, at, n), first).bottleneck);
+    given += a.back().size(1);
+    if (at < kFrames) {
+      EXPECT_EQ(given, std::max<int64_t>(0, at + n - nets::ContentNet::kLookahead));
+    }
+    const auto part = [&](const torch::Tensor& t) { return t.narrow(1, at, n); };
+    b.push_back(
+        converter.forward(part(heard), part(f0), part(voiced), part(level), speaker, second));
+  }
+  ASSERT_EQ(torch::cat(a, 1).sizes(), heard.sizes());
+  ASSERT_EQ(torch::cat(b, 1).sizes(), said.sizes());
+  EXPECT_LT((torch::cat(a, 1) - heard).abs().max().item<float>(), 1e-4);
+  EXPECT_LT((torch::cat(b, 1) - said).abs().max().item<float>(), 1e-4);
+}
+
+TEST(Features, BandsOfPiecesAreThoseOfTheWhole) {
+  const auto sound = to_voice_rate(said("slt", kTexts[0]));
+  const Features whole = analyse(sound, false);
+  BandStream stream;
+  std::vector<float> mel, content;
+  size_t at = 0, frames = 0;
+  for (size_t n : {100, 256, 256, 700, 5000, 1, 256}) {
+    const Features f = stream.push({sound.data() + at, n}, false);
+    at += n;
+    frames += f.frames;
+    mel.insert(mel.end(), f.mel.begin(), f.mel.end());
+    content.insert(content.end(), f.content.begin(), f.content.end());
+    EXPECT_EQ(frames, at < 512 ? 0 : (at - 512) / kHop + 1);
+  }
+  const Features f = stream.push({sound.data() + at, sound.size() - at}, true);
+  mel.insert(mel.end(), f.mel.begin(), f.mel.end());
+  content.insert(content.end(), f.content.begin(), f.content.end());
+  ASSERT_EQ(mel.size(), whole.mel.size());
+  for (size_t i = 0; i < mel.size(); ++i) ASSERT_NEAR(mel[i], whole.mel[i], 1e-3) << i / kMel;
+  ASSERT_EQ(content.size(), whole.content.size());
+}
+
+TEST(Vocoder, PiecesGiveTheSamplesOfTheWholeAndEachFrameCanBeTouched) {
+  const Vocoder vocoder(voice_weights("vocoder"));
+  const Features f = analyse(to_voice_rate(said("rms", kTexts[1])));
+  const auto whole = vocoder.render(f.mel, f.f0_hz, 5);
+  std::vector<size_t> touched;
+  VocoderStream stream(vocoder, 5, [&](std::span<std::complex<float>> s, size_t frame) {
+    EXPECT_EQ(s.size(), 513u);
+    touched.push_back(frame);
+  });
+  std::vector<float> made;
+  for (const auto& [at, n] : pieces_of(static_cast<int64_t>(f.frames))) {
+    const auto begin = static_cast<size_t>(at), count = static_cast<size_t>(n);
+    const auto part = stream.push({f.mel.data() + begin * kMel, count * kMel},
+                                  {f.f0_hz.data() + begin, count}, begin == f.frames);
+    made.insert(made.end(), part.begin(), part.end());
+    if (begin < f.frames && begin + count > 20) {
+      EXPECT_EQ(made.size(), (begin + count - VocoderStream::kDelay) * kHop);
+    }
+  }
+  ASSERT_EQ(made.size(), whole.size());
+  for (size_t i = 0; i < made.size(); ++i) ASSERT_NEAR(made[i], whole[i], 2e-4) << i;
+  ASSERT_EQ(touched.size(), f.frames);
+  EXPECT_EQ(touched.back(), f.frames - 1);
+  VocoderStream mute(vocoder, 5, [](std::span<std::complex<float>> s, size_t) {
+    std::fill(s.begin(), s.end(), 0.0f);
+  });
+  for (const float x : mute.push(f.mel, f.f0_hz, true)) ASSERT_EQ(x, 0);
 }
 
 TEST(Vocoder, GivesARecordingBackFromItsBandsAndPitch) {
@@ -157,6 +259,31 @@ TEST(Clone, KeepsLengthAndWordsAndTakesThePersonsHeight) {
   EXPECT_NEAR(height(made) / height(clips[0].clip), 1, 0.2);
   EXPECT_GT(same_sounds(take, made), 0.5);
   EXPECT_EQ(made.samples, clone.convert(take).samples);
+  // As it comes: as long, late by what it says, the same words, nearly the same height.
+  ConvertStream stream(clone, {});
+  AudioClip live{kRate, 1, {}};
+  const auto sound = to_voice_rate(take);
+  for (size_t at = 0; at < sound.size(); at += kHop) {
+    const size_t n = std::min<size_t>(kHop, sound.size() - at);
+    const auto part = stream.push({sound.data() + at, n}, at + n == sound.size());
+    live.samples.insert(live.samples.end(), part.begin(), part.end());
+    if (at + n < sound.size()) {
+      EXPECT_EQ(live.samples.size(),
+                at + n - std::min<size_t>(at + n, ConvertStream::kDelay_samples));
+    }
+  }
+  EXPECT_EQ(live.samples.size(), sound.size());
+  EXPECT_GT(same_sounds(take, live), 0.5);
+  EXPECT_NEAR(height(live) / height(made), 1, 0.1);
+  EXPECT_NEAR(stream.speaker_hz() / height(take), 1, 0.15);
+  EXPECT_THROW(ConvertStream(clone, {.convert = {.retrieval = 2}}), Error);
+  EXPECT_THROW(ConvertStream(clone, {.speaker_hz = 5}), Error);
+  // Silence, too, comes out as long as it went in, and quiet.
+  ConvertStream silence(clone, {});
+  const auto quiet = silence.push(std::vector<float>(9000, 0.0f), true);
+  ASSERT_EQ(quiet.size(), 9000u);
+  for (const float x : quiet) ASSERT_LT(std::abs(x), 0.02f);
+  EXPECT_TRUE(ConvertStream(clone, {}).push({}, true).empty());
   EXPECT_THROW(clone.convert({16000, 1, std::vector<float>(16000, 0.0f)}), Error);
   EXPECT_THROW(clone.convert(take, {.retrieval = 2}), Error);
 }

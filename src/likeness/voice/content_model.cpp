@@ -9,10 +9,13 @@ struct ContentEncoder::Impl {
   std::unique_ptr<nets::ContentNet> net;
 };
 
+std::unique_ptr<nets::ContentNet> open_content(const std::filesystem::path& weights) {
+  return open_net<nets::ContentNet, nets::ContentOptions>(
+      tensor::SafeTensors(weights), "likeness-voice-content", weights.filename().string());
+}
 ContentEncoder::ContentEncoder(const std::filesystem::path& weights)
     : impl_(std::make_unique<Impl>()) {
-  impl_->net = open_net<nets::ContentNet, nets::ContentOptions>(
-      tensor::SafeTensors(weights), "likeness-voice-content", weights.filename().string());
+  impl_->net = open_content(weights);
 }
 ContentEncoder::~ContentEncoder() = default;
 ContentEncoder::ContentEncoder(ContentEncoder&&) noexcept = default;

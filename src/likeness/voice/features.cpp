@@ -9,7 +9,6 @@
 #include "likeness/audio/resample.h"
 #include "likeness/audio/spectrum.h"
 #include "likeness/base/error.h"
-#include "likeness/base/rng.h"
 
 namespace likeness::voice {
 namespace {
@@ -27,28 +26,36 @@ std::vector<float> filters_up_to(int count, double high_hz) {
                              .area_normalised = true});
 }
 
-std::vector<float> bands(const std::vector<float>& magnitude, size_t frames, size_t bins, int count,
-                         double high_hz) {
-  const auto filters = filters_up_to(count, high_hz);
-  const auto n = static_cast<size_t>(count);
-  std::vector<std::pair<size_t, size_t>> range(n);  // where a filter is not 0
-  for (size_t b = 0; b < n; ++b) {
-    const float* f = filters.data() + b * bins;
-    size_t first = 0, last = bins;
-    while (first < bins && f[first] == 0) ++first;
-    while (last > first && f[last - 1] == 0) --last;
-    range[b] = {first, last};
-  }
-  std::vector<float> out(frames * n);
-  for (size_t t = 0; t < frames; ++t)
-    for (size_t b = 0; b < n; ++b) {
-      float sum = 0;
-      for (size_t k = range[b].first; k < range[b].second; ++k)
-        sum += filters[b * bins + k] * magnitude[t * bins + k];
-      out[t * n + b] = std::log(std::max(sum, 1e-5f));
+/// Filters and where they are not 0.
+struct Bands {
+  size_t count;
+  std::vector<float> filters;
+  std::vector<std::pair<size_t, size_t>> range;
+
+  Bands(int n, double high_hz)
+      : count(static_cast<size_t>(n)), filters(filters_up_to(n, high_hz)), range(count) {
+    const size_t bins = filters.size() / count;
+    for (size_t b = 0; b < count; ++b) {
+      const float* f = filters.data() + b * bins;
+      size_t first = 0, last = bins;
+      while (first < bins && f[first] == 0) ++first;
+      while (last > first && f[last - 1] == 0) --last;
+      range[b] = {first, last};
     }
-  return out;
-}
+  }
+  std::vector<float> of(const std::vector<float>& magnitude, size_t frames) const {
+    const size_t bins = filters.size() / count;
+    std::vector<float> out(frames * count);
+    for (size_t t = 0; t < frames; ++t)
+      for (size_t b = 0; b < count; ++b) {
+        float sum = 0;
+        for (size_t k = range[b].first; k < range[b].second; ++k)
+          sum += filters[b * bins + k] * magnitude[t * bins + k];
+        out[t * count + b] = std::log(std::max(sum, 1e-5f));
+      }
+    return out;
+  }
+};
 
 }  // namespace
 
@@ -59,14 +66,35 @@ Features analyse(std::span<const float> mono, bool with_pitch) {
                  [](std::complex<float> c) { return std::sqrt(std::norm(c) + 1e-12f); });
   Features out;
   out.frames = s.frames;
-  out.mel = bands(magnitude, s.frames, s.bins, kMel, kTop_hz);
-  out.content = bands(magnitude, s.frames, s.bins, kContentMel, 7600);
+  static const Bands mel(kMel, kTop_hz), content(kContentMel, 7600);
+  out.mel = mel.of(magnitude, s.frames);
+  out.content = content.of(magnitude, s.frames);
   if (!with_pitch) return out;
   audio::PitchOptions options;
   options.hop_s = kFrame_s;
   const audio::Pitch pitch = audio::track_pitch(mono, kRate, options);
   out.f0_hz.assign(s.frames, 0.0f);
   std::copy_n(pitch.f0_hz.begin(), std::min(pitch.f0_hz.size(), s.frames), out.f0_hz.begin());
+  return out;
+}
+
+Features BandStream::push(std::span<const float> mono, bool last) {
+  held_.insert(held_.end(), mono.begin(), mono.end());
+  // Frames near the ends of what is held are mirrored where they should not be: they wait.
+  if (!last && held_.size() < kStft.window / 2 + before_ * kHop) return {};
+  Features heard = analyse(held_, false);
+  const size_t known = last ? heard.frames : (held_.size() - kStft.window / 2) / kHop + 1;
+  Features out;
+  out.frames = known - before_;
+  const auto part = [&](const std::vector<float>& v, size_t width) {
+    return std::vector<float>(v.begin() + static_cast<long>(before_ * width),
+                              v.begin() + static_cast<long>(known * width));
+  };
+  out.mel = part(heard.mel, kMel);
+  out.content = part(heard.content, kContentMel);
+  const size_t keep = std::min<size_t>(known, kStft.window / 2 / kHop);
+  held_.erase(held_.begin(), held_.begin() + static_cast<long>((known - keep) * kHop));
+  before_ = keep;
   return out;
 }
 
@@ -93,11 +121,10 @@ std::vector<float> frame_level(std::span<const float> mel, size_t frames) {
   return out;
 }
 
-void make_source(std::span<const float> f0, uint64_t seed, double& phase, std::span<float> harmonic,
+void make_source(std::span<const float> f0, Rng& rng, double& phase, std::span<float> harmonic,
                  std::span<float> noise) {
   LIKENESS_REQUIRE(f0.size() >= 1 && harmonic.size() == (f0.size() - 1) * kHop &&
                    noise.size() == harmonic.size());
-  Rng rng(seed, 0, "vocoder noise");
   for (float& x : noise) x = rng.normal();
   for (size_t t = 0; t + 1 < f0.size(); ++t)
     for (size_t k = 0; k < kHop; ++k) {

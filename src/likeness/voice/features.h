@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "likeness/base/audio.h"
+#include "likeness/base/rng.h"
 
 namespace likeness::voice {
 
@@ -23,6 +24,18 @@ struct Features {
   std::vector<float> f0_hz;    ///< [frames], 0 where not voiced; empty when not asked for
 };
 Features analyse(std::span<const float> mono_24k, bool with_pitch = true);
+/// The bands alone, as sound comes in: exactly those of the whole, without f0_hz.
+class BandStream {
+ public:
+  static constexpr size_t kDelay = 2;  ///< frames
+  /// The frames that are known now. `last`: nothing follows.
+  Features push(std::span<const float> mono_24k, bool last);
+
+ private:
+  std::vector<float> held_;  ///< from two frames before the next one on
+  size_t before_ = 0;        ///< frames of held_ that were given
+};
+
 /// The 80 filters of Features::mel, [80][513].
 std::vector<float> mel_band_filters();
 /// Mono, 24 kHz.
@@ -36,8 +49,11 @@ std::vector<float> frame_level(std::span<const float> mel, size_t frames);
 /// What a vocoder filters: all harmonics of the pitch with one phase that runs on, and noise; both
 /// of unit power where they sound. `harmonic` and `noise` have (f0_hz.size() - 1) * 256 samples.
 /// Pitch glides from frame to frame; where only one neighbour is voiced its pitch holds to the
-/// middle. `phase` (0 to 1, of a period) is carried along.
-void make_source(std::span<const float> f0_hz, uint64_t seed, double& phase,
-                 std::span<float> harmonic, std::span<float> noise);
+/// middle. `phase` (0 to 1, of a period) and `rng` are carried along, so that pieces that share
+/// their first and last frames give what the whole gives.
+void make_source(std::span<const float> f0_hz, Rng& rng, double& phase, std::span<float> harmonic,
+                 std::span<float> noise);
+/// The randomness of a vocoder's noise.
+inline Rng vocoder_noise(uint64_t seed) { return Rng(seed, 0, "vocoder noise"); }
 
 }  // namespace likeness::voice

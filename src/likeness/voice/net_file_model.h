@@ -2,12 +2,14 @@
 // Inside `voice` only: opening a network that save_net wrote.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
 #include <torch/torch.h>
 
 #include "likeness/base/error.h"
 #include "likeness/base/options.h"
+#include "likeness/nets/voice_nets.h"
 #include "likeness/tensor/torch_io_model.h"
 
 namespace likeness::voice {
@@ -35,6 +37,9 @@ std::unique_ptr<Net> open_net(const tensor::SafeTensors& file, const std::string
   for (auto& p : net->parameters()) p.set_requires_grad(false);
   return net;
 }
+
+/// Throws kNotFound, kDamaged.
+std::unique_ptr<nets::ContentNet> open_content(const std::filesystem::path& weights);
 
 inline torch::Tensor tensor_of(std::span<const float> values, std::vector<int64_t> shape) {
   return torch::from_blob(const_cast<float*>(values.data()), shape).clone();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "likeness/base/error.h"
 #include "likeness/nets/voice_nets.h"
@@ -31,23 +33,20 @@ class VocoderLearner : public Learner {
     const Batch b = draw(rng);
     const auto made = net_.forward(b.mel, b.log_f0, b.voiced, b.harmonic, b.noise);
     torch::Tensor loss = nets::sound_loss(made, b.sound, filters_);
-    real_ = torch::Tensor();
+    real_.reset();
     if (o_.adversarial_from < 1 && fraction >= o_.adversarial_from) {
-      real_ = b.sound;
+      real_ = critic_.forward(b.sound);
       made_ = made.detach();
+      hold_critic(true);  // this loss teaches the net alone
       const auto judged = critic_.forward(made);
-      nets::Judgement wanted;
-      {
-        torch::NoGradGuard no_grad;
-        wanted = critic_.forward(b.sound);
-      }
-      loss = loss + 0.08 * nets::fooled_loss(judged) + 0.15 * nets::feature_loss(judged, wanted);
+      hold_critic(false);
+      loss = loss + 0.08 * nets::fooled_loss(judged) + 0.15 * nets::feature_loss(judged, *real_);
     }
     return loss;
   }
   torch::Tensor critic_loss() override {
-    if (!real_.defined()) return {};
-    return nets::judge_loss(critic_.forward(real_), critic_.forward(made_));
+    if (!real_) return {};
+    return nets::judge_loss(*std::exchange(real_, {}), critic_.forward(made_));
   }
   nlohmann::json measure() override {
     torch::NoGradGuard no_grad;
@@ -73,6 +72,9 @@ class VocoderLearner : public Learner {
   struct Batch {
     torch::Tensor mel, log_f0, voiced, harmonic, noise, sound;
   };
+  void hold_critic(bool hold) {
+    for (auto& p : critic_.parameters()) p.set_requires_grad(!hold);
+  }
   static Batch empty(int64_t n, int64_t frames) {
     const int64_t samples = (frames - 1) * kHop;
     return {torch::empty({n, frames, kMel}), torch::zeros({n, frames}),
@@ -91,7 +93,8 @@ class VocoderLearner : public Learner {
               {b.voiced.data_ptr<float>() + row * frames, n});
     const int64_t at = row * (frames - 1) * kHop;
     double phase = static_cast<double>(rng.uniform());
-    make_source(f0, rng.next(), phase, {b.harmonic.data_ptr<float>() + at, samples},
+    Rng hiss = vocoder_noise(rng.next());
+    make_source(f0, hiss, phase, {b.harmonic.data_ptr<float>() + at, samples},
                 {b.noise.data_ptr<float>() + at, samples});
     const size_t first = begin * kHop;
     const size_t have = std::min(samples, p.sound.size() - std::min(first, p.sound.size()));
@@ -117,7 +120,8 @@ class VocoderLearner : public Learner {
   nets::SoundDiscriminator critic_;
   torch::Tensor filters_ =
       tensor_of(mel_band_filters(), {kMel, nets::VocoderNet::kBins}).t().contiguous();
-  torch::Tensor real_, made_;
+  std::optional<nets::Judgement> real_;  ///< of the batch that loss() saw
+  torch::Tensor made_;
 };
 
 }  // namespace

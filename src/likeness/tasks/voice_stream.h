@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Speaking in an enrolled person's voice while one speaks: raw sound in, raw sound out, a quarter
+// of a second later. What is heard carries the mark already; what was said is kept as a file like
+// any other output.
+#pragma once
+
+#include "likeness/base/options.h"
+#include "likeness/tasks/task.h"
+
+namespace likeness::tasks {
+
+struct VoiceStreamOptions {
+  double retrieval = 0.4;
+  std::string pitch = "0st";
+  bool map_pitch = true;
+  double speaker_hz = 0;
+};
+template <typename V>
+void visit(VoiceStreamOptions& o, V&& f) {
+  using I = OptionInfo;
+  f("retrieval", o.retrieval,
+    I{.help = "share of the sound that is drawn from the person's own recordings; more is more "
+              "alike and less clear",
+      .min = 0,
+      .max = 1});
+  f("pitch", o.pitch,
+    I{.help = "on top of the person's own height: -12st to +12st, or in percent"});
+  f("map_pitch", o.map_pitch,
+    I{.help = "move the melody to the person's height and range; off keeps it as it is"});
+  f("speaker_hz", o.speaker_hz,
+    I{.help = "usual height of whoever speaks, so that the first words are right too; 0 finds it "
+              "out while listening",
+      .unit = "Hz",
+      .min = 0,
+      .max = 900});
+}
+
+class VoiceStreamTask : public Task {
+ public:
+  /// `in` and `out`: file descriptors of raw sound, mono, 24 kHz, 16 bit, little endian. `record`:
+  /// the .wav file that keeps what was said. Throws kUsage (not .wav), kNotFound (subject, a voice
+  /// that is not trained).
+  VoiceStreamTask(const project::Project& project, std::string subject,
+                  std::filesystem::path record, VoiceStreamOptions options, int in, int out);
+  std::string name() const override { return "voice-stream"; }
+  nlohmann::json options() const override;
+  trust::Request request() const override;
+  std::vector<trust::Input> inputs(project::Project&) const override;
+  std::vector<Chunk> plan(Run& run) override;
+  void run(const Chunk& chunk, const std::filesystem::path& out, Run& run) override;
+  Result join(const std::vector<std::filesystem::path>& parts, Run& run) override;
+
+ private:
+  std::string subject_, started_;
+  std::filesystem::path record_;
+  VoiceStreamOptions options_;
+  double pitch_st_ = 0;
+  int in_, out_;
+};
+
+}  // namespace likeness::tasks

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cmath>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/error.h"
+#include "likeness/base/hash.h"
+#include "likeness/tasks/media_inputs.h"
+#include "likeness/tasks/speak.h"
+#include "likeness/tasks/voice_clone.h"
+#include "likeness/tasks/voice_stream.h"
+#include "likeness/trust/keys.h"
+#include "likeness/trust/output_audio.h"
+#include "likeness/trust/watermark_audio_live.h"
+#include "likeness/voice/convert_stream.h"
+
+namespace likeness::tasks {
+namespace fs = std::filesystem;
+using nlohmann::json;
+namespace {
+
+constexpr size_t kPiece = voice::kHop;
+constexpr size_t kMostSamples = 3600u * voice::kRate;  ///< that are kept
+constexpr double kPiece_ms = 1000.0 * kPiece / voice::kRate;
+
+/// Reads up to a piece; fewer at the end, or when a stop is asked for.
+std::vector<float> read_piece(int fd, const Cancel& cancel) {
+  std::vector<uint8_t> bytes(2 * kPiece);
+  size_t have = 0;
+  while (have < bytes.size() && !cancel.requested()) {
+    pollfd waiting{fd, POLLIN, 0};
+    const int ready = ::poll(&waiting, 1, 100);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    const ssize_t n = ::read(fd, bytes.data() + have, bytes.size() - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno(errno, "cannot read the sound from standard input");
+    if (n == 0) break;
+    have += static_cast<size_t>(n);
+  }
+  std::vector<float> out(have / 2);
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<float>(static_cast<int16_t>(bytes[2 * i] | bytes[2 * i + 1] << 8)) / 32768;
+  return out;
+}
+
+std::vector<uint8_t> as_bytes(const std::vector<float>& samples) {
+  std::vector<uint8_t> bytes;
+  for (const float x : samples) {
+    const auto v = static_cast<int16_t>(std::lround(std::clamp(x, -1.0f, 0.99996f) * 32768));
+    bytes.push_back(static_cast<uint8_t>(v & 0xff));
+    bytes.push_back(static_cast<uint8_t>((v >> 8) & 0xff));
+  }
+  return bytes;
+}
+
+/// False when nobody listens any more.
+bool write_all(int fd, const std::vector<uint8_t>& bytes) {
+  for (size_t at = 0; at < bytes.size();) {
+    const ssize_t n = ::write(fd, bytes.data() + at, bytes.size() - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EPIPE) return false;
+    if (n < 0) throw_errno(errno, "cannot write the sound to standard output");
+    at += static_cast<size_t>(n);
+  }
+  return true;
+}
+
+double mean(const std::vector<double>& v) {
+  double sum = 0;
+  for (const double x : v) sum += x;
+  return v.empty() ? 0 : sum / static_cast<double>(v.size());
+}
+/// What `share` of the values stay below.
+double share_of(std::vector<double> v, double share) {
+  if (v.empty()) return 0;
+  std::sort(v.begin(), v.end());
+  return v[std::min(v.size() - 1, static_cast<size_t>(share * static_cast<double>(v.size())))];
+}
+
+}  // namespace
+
+VoiceStreamTask::VoiceStreamTask(const project::Project& project, std::string subject,
+                                 fs::path record, VoiceStreamOptions options, int in, int out)
+    : subject_(std::move(subject)),
+      started_(hex(trust::random_bytes(8))),
+      record_(std::move(record)),
+      options_(std::move(options)),
+      pitch_st_(parse_pitch_st(options_.pitch)),
+      in_(in),
+      out_(out) {
+  validate_options(options_);
+  if (record_.extension() != ".wav")
+    throw Error(ErrorCode::kUsage, "the output must be a .wav file", "name it with -o live.wav");
+  trained_voice(project, subject_);
+}
+
+json VoiceStreamTask::options() const {
+  json j = options_to_json(options_);
+  // What is said is nowhere before it is said: each stream is work of its own.
+  j.update({{"subject", subject_}, {"stream", started_}});
+  return j;
+}
+trust::Request VoiceStreamTask::request() const {
+  return {.task = "voice-stream",
+          .operation = trust::Operation::kConvert,
+          .modality = "voice",
+          .subjects = {{subject_, trust::Role::kIdentity}}};
+}
+std::vector<trust::Input> VoiceStreamTask::inputs(project::Project& project) const {
+  const fs::path model = trained_voice(project, subject_);
+  return {{model, sha256_file(model)}};
+}
+std::vector<Chunk> VoiceStreamTask::plan(Run&) {
+  return {{"streamed", ".raw", "speak as " + subject_, nullptr}};
+}
+
+void VoiceStreamTask::run(const Chunk&, const fs::path& out, Run& run) {
+  using Clock = std::chrono::steady_clock;
+  run.grant.require(request());
+  const voice::Clone clone(trained_voice(run.project, subject_));
+  trust::LiveAudioMark mark(run.watermark, voice::kRate, voice::VocoderStream::kWindow);
+  voice::ConvertStream stream(clone,
+                              {.convert = {.retrieval = options_.retrieval,
+                                           .pitch_st = pitch_st_,
+                                           .map_pitch = options_.map_pitch},
+                               .speaker_hz = options_.speaker_hz},
+                              [&](std::span<std::complex<float>> spectrum, size_t frame) {
+                                mark.mark(spectrum, static_cast<double>(frame) * voice::kFrame_s);
+                              });
+  {  // memory and code are fetched before anybody speaks
+    voice::ConvertStream warm(clone, {});
+    for (int i = 0; i < 40; ++i) warm.push(std::vector<float>(kPiece, 0.0f));
+  }
+  std::vector<uint8_t> kept;
+  std::vector<double> took_ms, behind_ms;
+  bool listening = true, cut = false;
+  size_t heard = 0;
+  run.progress.begin("speak as " + subject_, 0, "s");
+  for (bool last = false; !last && listening;) {
+    const std::vector<float> piece = read_piece(in_, run.cancel);
+    last = piece.size() < kPiece;
+    heard += piece.size();
+    const auto start = Clock::now();
+    const std::vector<uint8_t> made = as_bytes(stream.push(piece, last));
+    if (!last) {
+      took_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+      // A slow piece holds up those after it until they have caught up.
+      const double before = behind_ms.empty() ? 0 : std::max(0.0, behind_ms.back() - kPiece_ms);
+      behind_ms.push_back(before + took_ms.back());
+    }
+    listening = write_all(out_, made);
+    if (kept.size() + made.size() <= 2 * kMostSamples)
+      kept.insert(kept.end(), made.begin(), made.end());
+    else
+      cut = true;
+    if (took_ms.size() % 94 == 0) run.progress.set(static_cast<double>(heard) / voice::kRate);
+  }
+  run.progress.end();
+  if (kept.empty())
+    throw Error(ErrorCode::kBadInput, "no sound came in on standard input",
+                "pipe raw sound in: mono, 24000 Hz, 16 bit, as arecord -t raw -f S16_LE -r 24000 "
+                "-c 1 gives it");
+  const double delay_ms = 1000.0 * voice::ConvertStream::kDelay_samples / voice::kRate + kPiece_ms;
+  write_file_atomic(out, std::string(kept.begin(), kept.end()));
+  write_file_atomic(run.work / "stream.json",
+                    json{{"delay_ms", delay_ms},
+                         {"latency_ms", delay_ms + share_of(behind_ms, 0.99)},
+                         {"compute_ms_mean", mean(took_ms)},
+                         {"compute_ms_p99", share_of(took_ms, 0.99)},
+                         {"behind_ms_worst", share_of(behind_ms, 1)},
+                         {"pieces", took_ms.size()},
+                         {"speaker_hz", stream.speaker_hz()},
+                         {"mark_snr_db", mark.snr_db()},
+                         {"cut", cut}}
+                        .dump());
+}
+
+Result VoiceStreamTask::join(const std::vector<fs::path>& parts, Run& run) {
+  const std::string raw = read_file(parts.at(0), 4 * kMostSamples);
+  AudioClip clip{voice::kRate, 1, std::vector<float>(raw.size() / 2)};
+  for (size_t i = 0; i < clip.samples.size(); ++i)
+    clip.samples[i] =
+        static_cast<float>(static_cast<int16_t>(static_cast<uint8_t>(raw[2 * i]) |
+                                                static_cast<uint8_t>(raw[2 * i + 1]) << 8)) /
+        32768;
+  const fs::path temporary = temporary_name(record_);
+  const auto written = trust::write_output_audio(run.grant, run.watermark, temporary, clip);
+  Result result;
+  result.outputs.push_back({"audio", temporary, record_});
+  result.report = json::parse(read_file(run.work / "stream.json"));
+  json warnings = json::array();
+  if (result.report["cut"].get<bool>())
+    warnings.push_back("only the first hour was kept in the file");
+  if (result.report["behind_ms_worst"].get<double>() > 100)
+    warnings.push_back("this machine was too slow at times: the sound may have gaps");
+  if (!written.readable)
+    warnings.push_back(
+        "the whole invisible mark cannot be read from this sound (it is short): the manifest alone "
+        "says what it is, so keep it with the file");
+  result.report.erase("cut");
+  result.report.update({{"output", record_.string()},
+                        {"voice", subject_},
+                        {"duration_s", clip.duration_s()},
+                        {"sample_rate_hz", clip.rate_hz},
+                        {"mark", written.readable ? "whole" : "not whole"},
+                        {"warnings", warnings}});
+  return result;
+}
+
+}  // namespace likeness::tasks
