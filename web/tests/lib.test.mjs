@@ -21,10 +21,10 @@ async function load(name) {
   return import(pathToFileURL(out));
 }
 
-let format, route, schema, curves, keymap, edit;
+let format, route, schema, curves, keymap, edit, polygons;
 before(async () => {
   globalThis.location = { hash: '', pathname: '/', search: '' };
-  [format, route, schema, curves, keymap, edit] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap', 'edit'].map(load));
+  [format, route, schema, curves, keymap, edit, polygons] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap', 'edit', 'polygons'].map(load));
 });
 
 test('time codes: what is shown is understood again, for every frame and rate', () => {
@@ -50,6 +50,48 @@ test('numbers for people', () => {
   assert.equal(format.label('min_face_px', 'px'), 'Min face');
   assert.equal(format.label('blur_pct', '%'), 'Blur');
   assert.equal(format.label('minutes', 'min'), 'Minutes');
+});
+
+test('polygons: a point on a turned face goes there and back, and moves with the face', () => {
+  const face = { track: 3, face_from_frame: [0.004, -0.001, 0.2, 0.001, 0.004, -0.3] };
+  for (const on of ['face', 'frame']) {
+    const to = polygons.keptFromFrame({ on, track: 3 }, [face], 640, 360);
+    for (const p of [[0, 0], [100, 50], [639, 359]]) {
+      const [x, y] = polygons.apply(polygons.inverse(to), polygons.apply(to, p));
+      assert.ok(Math.abs(x - p[0]) < 1e-6 && Math.abs(y - p[1]) < 1e-6, `${on} ${p}`);
+    }
+  }
+  assert.deepEqual(polygons.apply(polygons.keptFromFrame({ on: 'frame' }, [], 640, 360), [320, 90]), [0.5, 0.25]);
+  assert.equal(polygons.keptFromFrame({ on: 'face', track: 4 }, [face], 640, 360), null);
+  assert.equal(polygons.keptFromFrame({ on: 'face', track: 3 }, [{ track: 3, face_from_frame: null }], 640, 360), null);
+  assert.equal(polygons.inverse([1, 2, 0, 2, 4, 0]), null);
+  assert.deepEqual(polygons.kept([0.123456, -99]), [0.1235, -16]);
+});
+test('polygons: steps back and forth, and the next drawn range', () => {
+  const at = (n) => ({ polygons: [], open: { first: 0, last: 9, kind: 'exclude', on: 'face', points: Array(n).fill([0, 0]) } });
+  let steps = { past: [], future: [] };
+  for (let n = 0; n < 4; n++) steps = polygons.stepped(steps, at(n));
+  let now = at(4);
+  for (const n of [3, 2, 1]) {
+    const back = polygons.stepBack(steps, now);
+    assert.equal(back.drawing.open.points.length, n);
+    [steps, now] = [back.steps, back.drawing];
+  }
+  assert.equal(polygons.stepForth(steps, now).drawing.open.points.length, 2);
+  assert.equal(polygons.stepped(steps, now).future.length, 0, 'a new step forgets what was undone');
+  assert.equal(polygons.stepBack({ past: [], future: [] }, now), null);
+  for (let n = 0; n < 999; n++) steps = polygons.stepped(steps, now);
+  assert.ok(steps.past.length <= 200);
+  const drawn = [[40, 50], [10, 20], [40, 41]].map(([first, last]) => ({ first, last, kind: 'exclude', on: 'face', points: [] }));
+  assert.deepEqual([0, 10, 39, 40, 99].map((f) => polygons.nextDrawn(drawn, f)), [10, 40, 40, 10, 10]);
+  assert.equal(polygons.nextDrawn([], 5), null);
+});
+
+test('curves: the mean since the last save takes what was written after it', () => {
+  const rows = [{ step: 10, loss: 1 }, { step: 20, loss: 0.5 }, { step: 25, event: 'held_out' }, { step: 30, loss: 0.25 }, { step: 40, loss: Infinity }];
+  assert.equal(curves.meanSince(rows, 10), 0.375);
+  assert.equal(curves.meanSince(rows, 0), 1.75 / 3);
+  assert.equal(curves.meanSince(rows, 30), null);
 });
 
 test('addresses: every route survives the address bar', () => {

@@ -40,6 +40,12 @@ export function curvesOf(rows: TrainRow[], smoothing: number, fromStep: number):
   return out;
 }
 
+/** Mean of the loss after a step (the last save), or null when nothing was written since. */
+export function meanSince(rows: TrainRow[], step: number): number | null {
+  const losses = rows.filter((r) => r.step > step).map((r) => finite(r.loss)).filter((n): n is number => n !== null);
+  return losses.length > 0 ? losses.reduce((a, b) => a + b, 0) / losses.length : null;
+}
+
 /** Ranges that are offered for a log that ends at `last`: "all", and the last so many steps. */
 export function rangesOf(last: number): number[] {
   return [100, 500, 1000, 5000, 10_000, 50_000, 100_000, 500_000].filter((n) => n < last).slice(-4);

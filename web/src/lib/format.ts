@@ -55,7 +55,7 @@ export function parseTimecode(text: string, fps: number, here: number, frames: n
 
 /** "min_face_px" -> "Min face". The unit is shown beside the field, so its suffix is left out. */
 export function label(name: string, unit?: string): string {
-  const units: Record<string, string[]> = { px: ['px'], '%': ['pct'], s: ['s'], deg: ['deg'], min: [], steps: [], frames: [] };
+  const units: Record<string, string[]> = { px: ['px'], '%': ['pct'], s: ['s'], deg: ['deg'], Hz: ['hz'], LUFS: ['lufs'], dB: ['db'], min: [], steps: [], frames: [] };
   const words = name.split('_').filter((w, i) => i === 0 || !(unit && units[unit]?.includes(w)));
   const known: Record<string, string> = { crf: 'CRF', fps: 'FPS', px: 'px', gan: 'GAN', ema: 'EMA', lr: 'Rate', dssim: 'DSSIM', mse: 'MSE', l1: 'L1' };
   const text = words.map((w) => known[w] ?? w).join(' ');

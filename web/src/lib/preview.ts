@@ -35,16 +35,25 @@ export class PreviewLoader {
     if (key === this.#key) return;
     this.#key = key;
     clearTimeout(this.#timer);
+    this.onBusy(true);  // from the wish on: what rests shows what was asked for
     // While dragging a request on its way may finish: a late picture is better than none.
     if (!settled && this.#abort) {
-      this.#timer = window.setTimeout(() => void this.#send(wish, key), 30);
+      this.#waitFor(wish, key, 30);
       return;
     }
-    this.#timer = window.setTimeout(() => void this.#send(wish, key), settled ? kSettle_ms : 0);
+    this.#waitFor(wish, key, settled ? kSettle_ms : 0);
+  }
+
+  #waitFor(wish: PreviewWish, key: string, ms: number) {
+    this.#timer = window.setTimeout(() => {
+      this.#timer = 0;
+      void this.#send(wish, key);
+    }, ms);
   }
 
   close() {
     clearTimeout(this.#timer);
+    this.#timer = 0;
     this.#abort?.abort();
     this.#key = '';
   }
@@ -53,7 +62,6 @@ export class PreviewLoader {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
-    this.onBusy(true);
     const start = performance.now();
     try {
       const response = await request(wish.url, { method: 'POST', body: wish.body, signal: abort.signal });
@@ -69,7 +77,7 @@ export class PreviewLoader {
     } finally {
       if (this.#abort === abort) {
         this.#abort = null;
-        this.onBusy(false);
+        if (this.#timer === 0) this.onBusy(false);
       }
     }
   }

@@ -236,7 +236,9 @@ class Store {
   #write(id: string) {
     clearTimeout(this.#uiTimer);
     this.#uiTimer = 0;
-    void call(`${projectPath(id)}/ui`, { method: 'PUT', body: $state.snapshot(this.ui), keepalive: true }).catch(() => undefined);
+    const body = $state.snapshot(this.ui);
+    // Browsers send at most 64 KB after the page is gone.
+    void call(`${projectPath(id)}/ui`, { method: 'PUT', body, keepalive: JSON.stringify(body).length < 60_000 }).catch(() => undefined);
   }
   /** Before the page is left: what was kept a moment ago is not lost. */
   #leave() {

@@ -3,6 +3,7 @@
 // landmarks are pixels of the frame. Options of tasks are not here: see src/generated and schema.ts.
 
 import type { Kept } from './edit';
+import type { MaskPolygon } from './polygons';
 
 export interface Session {
   csrf: string;
@@ -93,6 +94,8 @@ export interface FaceRow {
   pitch_rad: number;
   roll_rad: number;
   landmarks: Point[];
+  /** Pixels of the frame -> unit square of the aligned face, as in lib/polygons. */
+  face_from_frame?: number[] | null;
   sharpness: number;
   manual: boolean;
   excluded: boolean;
@@ -341,6 +344,7 @@ export interface SwapDraft {
   model?: string;
   options: Values;
   ranges?: RangeOptions[];
+  polygons?: MaskPolygon[];
 }
 
 export interface RangeOptions {
