@@ -30,15 +30,14 @@ class VoiceTrainTask : public Task {
   voice::CloneOptions options_;
 };
 
-struct VoiceConvertOptions {
+/// How somebody's speech becomes another's.
+struct ConversionOptions {
   double retrieval = 0.4;
   std::string pitch = "0st";
   bool map_pitch = true;
-  int sample_rate_hz = 48000;
-  trust::LabelOptions label;
 };
 template <typename V>
-void visit(VoiceConvertOptions& o, V&& f) {
+void visit(ConversionOptions& o, V&& f) {
   using I = OptionInfo;
   f("retrieval", o.retrieval,
     I{.help = "share of the sound that is drawn from the person's own recordings; more is more "
@@ -49,8 +48,20 @@ void visit(VoiceConvertOptions& o, V&& f) {
     I{.help = "on top of the person's own height: -12st to +12st, or in percent"});
   f("map_pitch", o.map_pitch,
     I{.help = "move the melody to the person's height and range; off keeps it as it is"});
+}
+/// Throws kUsage (pitch).
+voice::ConvertOptions resolved(const ConversionOptions& options);
+
+struct VoiceConvertOptions {
+  ConversionOptions how;
+  int sample_rate_hz = 48000;
+  trust::LabelOptions label;
+};
+template <typename V>
+void visit(VoiceConvertOptions& o, V&& f) {
+  visit(o.how, f);
   f("sample_rate_hz", o.sample_rate_hz,
-    I{.help = "24000 or 48000", .unit = "Hz", .min = 24000, .max = 48000});
+    OptionInfo{.help = "24000 or 48000", .unit = "Hz", .min = 24000, .max = 48000});
   visit(o.label, f);
 }
 
@@ -71,7 +82,7 @@ class VoiceConvertTask : public Task {
   std::filesystem::path take_, out_;
   std::string subject_;
   VoiceConvertOptions options_;
-  double pitch_st_ = 0;
+  voice::ConvertOptions how_;
 };
 
 /// The trained voice of a subject. Throws kNotFound with what to run first.

@@ -75,13 +75,17 @@ Result VoiceTrainTask::join(const std::vector<fs::path>& parts, Run& run) {
   return result;
 }
 
+voice::ConvertOptions resolved(const ConversionOptions& o) {
+  return {.retrieval = o.retrieval, .pitch_st = parse_pitch_st(o.pitch), .map_pitch = o.map_pitch};
+}
+
 VoiceConvertTask::VoiceConvertTask(const project::Project& project, fs::path take,
                                    std::string subject, fs::path out, VoiceConvertOptions options)
     : take_(std::move(take)),
       out_(std::move(out)),
       subject_(std::move(subject)),
-      options_(options),
-      pitch_st_(parse_pitch_st(options.pitch)) {
+      options_(std::move(options)),
+      how_(resolved(options_.how)) {
   validate_options(options_);
   if (options_.sample_rate_hz != 24000 && options_.sample_rate_hz != 48000)
     throw Error(ErrorCode::kUsage, "the sample rate must be 24000 or 48000", "use 48000 for film");
@@ -120,10 +124,7 @@ void VoiceConvertTask::run(const Chunk&, const fs::path& out, Run& run) {
     throw Error(ErrorCode::kUnsupported, take_.string() + " is longer than an hour",
                 "cut it into takes and convert them one by one");
   const voice::Clone clone(trained_voice(run.project, subject_));
-  const AudioClip made = clone.convert(
-      read.clip,
-      {.retrieval = options_.retrieval, .pitch_st = pitch_st_, .map_pitch = options_.map_pitch},
-      &run.progress, &run.cancel);
+  const AudioClip made = clone.convert(read.clip, how_, &run.progress, &run.cancel);
   tensor::write_safetensors(
       out,
       {{"samples",
@@ -154,7 +155,7 @@ Result VoiceConvertTask::join(const std::vector<fs::path>& parts, Run& run) {
                    {"voice", subject_},
                    {"duration_s", clip.duration_s()},
                    {"sample_rate_hz", clip.rate_hz},
-                   {"retrieval", options_.retrieval},
+                   {"retrieval", how_.retrieval},
                    {"label_s", label_s},
                    {"mark", written.readable ? "whole" : "not whole"},
                    {"warnings", warnings}};

@@ -6,33 +6,23 @@
 
 #include "likeness/base/options.h"
 #include "likeness/tasks/task.h"
+#include "likeness/tasks/voice_clone.h"
 
 namespace likeness::tasks {
 
 struct VoiceStreamOptions {
-  double retrieval = 0.4;
-  std::string pitch = "0st";
-  bool map_pitch = true;
+  ConversionOptions how;
   double speaker_hz = 0;
 };
 template <typename V>
 void visit(VoiceStreamOptions& o, V&& f) {
-  using I = OptionInfo;
-  f("retrieval", o.retrieval,
-    I{.help = "share of the sound that is drawn from the person's own recordings; more is more "
-              "alike and less clear",
-      .min = 0,
-      .max = 1});
-  f("pitch", o.pitch,
-    I{.help = "on top of the person's own height: -12st to +12st, or in percent"});
-  f("map_pitch", o.map_pitch,
-    I{.help = "move the melody to the person's height and range; off keeps it as it is"});
+  visit(o.how, f);
   f("speaker_hz", o.speaker_hz,
-    I{.help = "usual height of whoever speaks, so that the first words are right too; 0 finds it "
-              "out while listening",
-      .unit = "Hz",
-      .min = 0,
-      .max = 900});
+    OptionInfo{.help = "usual height of whoever speaks, so that the first words are right too; 0 "
+                       "finds it out while listening",
+               .unit = "Hz",
+               .min = 0,
+               .max = 900});
 }
 
 class VoiceStreamTask : public Task {
@@ -54,7 +44,7 @@ class VoiceStreamTask : public Task {
   std::string subject_, started_;
   std::filesystem::path record_;
   VoiceStreamOptions options_;
-  double pitch_st_ = 0;
+  voice::ConvertOptions how_;
   int in_, out_;
 };
 

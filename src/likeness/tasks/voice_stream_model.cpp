@@ -11,8 +11,6 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/tasks/media_inputs.h"
-#include "likeness/tasks/speak.h"
-#include "likeness/tasks/voice_clone.h"
 #include "likeness/tasks/voice_stream.h"
 #include "likeness/trust/keys.h"
 #include "likeness/trust/output_audio.h"
@@ -90,7 +88,7 @@ VoiceStreamTask::VoiceStreamTask(const project::Project& project, std::string su
       started_(hex(trust::random_bytes(8))),
       record_(std::move(record)),
       options_(std::move(options)),
-      pitch_st_(parse_pitch_st(options_.pitch)),
+      how_(resolved(options_.how)),
       in_(in),
       out_(out) {
   validate_options(options_);
@@ -124,11 +122,7 @@ void VoiceStreamTask::run(const Chunk&, const fs::path& out, Run& run) {
   run.grant.require(request());
   const voice::Clone clone(trained_voice(run.project, subject_));
   trust::LiveAudioMark mark(run.watermark, voice::kRate, voice::VocoderStream::kWindow);
-  voice::ConvertStream stream(clone,
-                              {.convert = {.retrieval = options_.retrieval,
-                                           .pitch_st = pitch_st_,
-                                           .map_pitch = options_.map_pitch},
-                               .speaker_hz = options_.speaker_hz},
+  voice::ConvertStream stream(clone, {.convert = how_, .speaker_hz = options_.speaker_hz},
                               [&](std::span<std::complex<float>> spectrum, size_t frame) {
                                 mark.mark(spectrum, static_cast<double>(frame) * voice::kFrame_s);
                               });
