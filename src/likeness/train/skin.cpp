@@ -110,8 +110,10 @@ ImageF skin_mask(cv::Mat foreign, const face::MeshLayout& layout) {
       if (layout.priority.at(x, y) > 0.3f) foreign.at<uint8_t>(y + 1, x + 1) = 0;
     }
   cv::floodFill(foreign, {0, 0}, cv::Scalar(128));
-  cv::Mat outside = (foreign == 128) & marked, soft;
+  cv::Mat outside = (foreign == 128) & marked, soft, close;
   close_above(layout, outside);
+  outside.convertTo(close, CV_32F, 1 / 255.0);
+  cv::GaussianBlur(close, close, {}, size / 128.0);
   // Locks of hair give a ragged edge: smoothed, and grown by the same blur.
   outside.convertTo(soft, CV_32F, 1 / 255.0);
   cv::GaussianBlur(soft, soft, {}, size / 32.0);
@@ -119,11 +121,15 @@ ImageF skin_mask(cv::Mat foreign, const face::MeshLayout& layout) {
   cv::GaussianBlur(soft, soft, {}, size / 48.0);
   ImageF out(size, size, 1);
   for (int y = 0; y < size; ++y)
-    for (int x = 0; x < size; ++x)
-      // The falloff lies inside the skin: nothing foreign shines through.
-      out.at(x, y) = layout.coverage.at(x, y) <= 0
-                         ? 0.0f
-                         : std::clamp(1.0f - 2.0f * soft.at<float>(y + 1, x + 1), 0.0f, 1.0f);
+    for (int x = 0; x < size; ++x) {
+      if (layout.coverage.at(x, y) <= 0) continue;
+      // The falloff lies inside the skin: nothing foreign shines through. A brow goes up to the
+      // hair itself: else the end of the one that is covered would look out beside the one pasted.
+      const float feature = std::clamp(2 * layout.priority.at(x, y), 0.0f, 1.0f);
+      const float wide = 1 - 2 * soft.at<float>(y + 1, x + 1),
+                  narrow = feature * (1 - 2 * close.at<float>(y + 1, x + 1));
+      out.at(x, y) = std::clamp(std::max(wide, narrow), 0.0f, 1.0f);
+    }
   return out;
 }
 
