@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run writes: checkpoints, log, previews, metrics and the exported model.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 
@@ -24,6 +25,15 @@ std::vector<int64_t> spread(const std::vector<int64_t>& rows, int64_t n) {
   for (int64_t i = 0; i < count; ++i)
     out.push_back(rows[i * static_cast<int64_t>(rows.size()) / count]);
   return out;
+}
+
+/// Faces the training never sees; where those are few, others fill the preview after them.
+std::vector<int64_t> preview_rows(const std::vector<int64_t>& held_out,
+                                  const std::vector<int64_t>& trained) {
+  auto rows = spread(held_out, kPreviewRows);
+  for (int64_t row : spread(trained, kPreviewRows - static_cast<int64_t>(rows.size())))
+    rows.push_back(row);
+  return rows;
 }
 
 torch::Tensor pick(const torch::Tensor& t, const std::vector<int64_t>& rows) {
@@ -173,10 +183,12 @@ void Trainer::Impl::write_preview() {
   torch::NoGradGuard no_grad;
   refresh_average();
   const int px = options.net.resolution_px;
-  Image8 grid(5 * px, static_cast<int>(kPreviewRows) * px, 3);
+  std::array<std::vector<int64_t>, 2> shown;
+  for (size_t s = 0; s < 2; ++s)
+    shown[s] = preview_rows(data.data.side[s].held_out, data.train_rows[s]);
+  Image8 grid(5 * px, static_cast<int>(std::max(shown[0].size(), shown[1].size())) * px, 3);
   for (int s = 0; s < 2; ++s) {
-    const auto& held = data.data.side[s].held_out;
-    const auto rows = spread(held.empty() ? data.train_rows[s] : held, kPreviewRows);
+    const auto& rows = shown[static_cast<size_t>(s)];
     const auto input = input_on(data, s, rows, device);
     paste_column(pick(data.data.side[s].targets, rows), 2 * s, grid);
     paste_column(averaged->reconstruct(input, static_cast<nets::Side>(s)).rgb, 2 * s + 1, grid);
