@@ -167,6 +167,56 @@ TEST_F(Swap, OneChunkIsSevenChunksAndThreadsDoNotMatter) {
         "range");
 }
 
+TEST_F(Swap, DrawnPolygonsHoldInTheirFramesWhateverTheChunks) {
+  NEEDS_MODELS();
+  trained_project();
+  const std::string take = clip("ava-to-ben-take", 0, 35).string();
+  // One that follows the face in some frames, one that stands still; a file and the list itself.
+  const std::string polygons = R"([
+    {"first":6,"last":17,"kind":"exclude","points":[[-1,-1],[2,-1],[2,2],[-1,2]]},
+    {"first":25,"last":34,"kind":"exclude","on":"frame","points":[[0,0],[0.5,0],[0.5,1],[0,1]]},
+    {"first":30,"last":34,"kind":"include","on":"face","points":[[0.2,0.2],[0.8,0.2],[0.5,0.8]]}])";
+  write_file_atomic(folder_ / "drawn.json", polygons);
+  auto swap = [&](const std::string& out, const std::string& chunk, const std::string& drawn) {
+    std::vector<std::string> args = {"swap",    "film", "--model",        "m",  take, "-o", out,
+                                     "--codec", "ffv1", "--chunk-frames", chunk};
+    if (!drawn.empty()) args.insert(args.end(), {"--polygons", drawn});
+    ok(args);
+    return frames_of(folder_ / out);
+  };
+  const auto source = frames_of(take), plain = swap("plain.mkv", "35", ""),
+             one = swap("one.mkv", "35", "drawn.json"), seven = swap("seven.mkv", "5", polygons);
+  ASSERT_EQ(one.size(), 35u);
+  ASSERT_EQ(seven.size(), 35u);
+  const auto near = [](const Image8& a, const Image8& b, int x0, int x1) {
+    int worst = 0;
+    for (int y = 0; y < a.height; ++y)
+      for (int x = 3 * x0; x < 3 * x1; ++x)
+        worst = std::max(worst, std::abs(a.row(y)[x] - b.row(y)[x]));
+    return worst <= 2 * kMark;  // two marks may lie between them: other settings, another mark
+  };
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].data, seven[i].data) << "frame " << i;
+    const int width = one[i].width, half = width / 2;
+    const bool all = i >= 6 && i <= 17, left = i >= 25 && i < 30;
+    if (all) {
+      EXPECT_TRUE(near(one[i], source[i], 0, width)) << i;
+      EXPECT_FALSE(near(plain[i], source[i], 0, width)) << i;
+    } else if (left) {
+      EXPECT_TRUE(near(one[i], source[i], 0, half - 2)) << i;
+      EXPECT_FALSE(near(one[i], source[i], half + 2, width)) << i;
+    } else if (i >= 30) {
+      EXPECT_FALSE(near(one[i], source[i], 0, half - 2)) << "what is included later counts: " << i;
+    } else {
+      EXPECT_TRUE(near(one[i], plain[i], 0, width)) << i;
+    }
+  }
+  fails({"swap", "film", "--model", "m", take, "-o", "no.mkv", "--polygons", R"([{"first":0}])"},
+        "usage", "polygon 0");
+  fails({"swap", "film", "--model", "m", take, "-o", "no.mkv", "--polygons", "nowhere.json"},
+        "not_found", "nowhere.json");
+}
+
 TEST_F(Swap, FramesWithoutTheFacePassUnchangedAndAreCounted) {
   NEEDS_MODELS();
   trained_project();
