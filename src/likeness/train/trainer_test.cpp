@@ -154,6 +154,13 @@ TEST(Trainer, LearnsShowsAndExportsTheSameFace) {
   const auto preview = media::read_image(folder.path / "run" / "preview.png");
   EXPECT_EQ(preview.width, 5 * 32);
   EXPECT_EQ(preview.height, 4 * 32);
+  // Two faces are held out; no row of the four is empty for that.
+  for (int row = 0; row < 4; ++row)
+    for (int column = 0; column < 5; ++column)
+      EXPECT_GT(preview.at(column * 32 + 16, row * 32 + 16) +
+                    preview.at(column * 32 + 16, row * 32 + 16, 2),
+                0)
+          << row << " " << column;
   int past = 0;
   for (const auto& e : fs::directory_iterator(folder.path / "run" / "previews"))
     past += e.path().extension() == ".png";
