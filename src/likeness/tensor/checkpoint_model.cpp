@@ -2,6 +2,7 @@
 #include "likeness/tensor/checkpoint_model.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
@@ -123,11 +124,49 @@ std::vector<std::pair<int64_t, std::filesystem::path>> list_checkpoints(
   return out;
 }
 
-void rotate_checkpoints(const std::filesystem::path& folder, int keep) {
+namespace {
+
+/// Says for files from new to old whether one is the newest of its period, for the last `most`
+/// periods that have one.
+class Tier {
+ public:
+  Tier(int64_t period_s, int most) : period_s_(period_s), left_(most) {}
+  bool keeps(int64_t written_s) {
+    const int64_t period = written_s / period_s_;
+    if (left_ <= 0 || (any_ && period >= last_)) return false;
+    any_ = true;
+    last_ = period;
+    --left_;
+    return true;
+  }
+
+ private:
+  int64_t period_s_, last_ = 0;
+  int left_;
+  bool any_ = false;
+};
+
+int64_t written_s(const std::filesystem::path& path, std::error_code& ec) {
+  const auto at = std::filesystem::last_write_time(path, ec);
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::file_clock::to_sys(at).time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+void rotate_checkpoints(const std::filesystem::path& folder, int keep, int hourly, int daily) {
   std::error_code ec;  // a file that cannot be removed is no reason to stop training
   const auto all = list_checkpoints(folder);
-  for (size_t i = static_cast<size_t>(std::max(1, keep)); i < all.size(); ++i)
-    std::filesystem::remove(all[i].second, ec);
+  Tier hours(3600, hourly), days(86400, daily);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const int64_t at = written_s(all[i].second, ec);
+    if (ec) continue;
+    // Both are asked for every file: what is kept anyway is the newest of its hour and day too.
+    const bool hour = hours.keeps(at), day = days.keeps(at);
+    if (i >= static_cast<size_t>(std::max(1, keep)) && !hour && !day)
+      std::filesystem::remove(all[i].second, ec);
+  }
 }
 
 }  // namespace likeness::tensor

@@ -36,7 +36,10 @@ std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64
 /// Step and path of the checkpoints in a folder, newest first. A missing folder has none.
 std::vector<std::pair<int64_t, std::filesystem::path>> list_checkpoints(
     const std::filesystem::path& folder);
-/// Removes all but the newest `keep` (at least one stays).
-void rotate_checkpoints(const std::filesystem::path& folder, int keep);
+/// Removes all but the newest `keep` (at least one stays) and the newest of each of the last
+/// `hourly` hours and `daily` days in which one was written. Hours and days are those of UTC, by
+/// the time of the file.
+void rotate_checkpoints(const std::filesystem::path& folder, int keep, int hourly = 0,
+                        int daily = 0);
 
 }  // namespace likeness::tensor

@@ -45,7 +45,7 @@ struct TrainOptions {
 
   int log_every_steps = 10;
   double save_every_s = 60, preview_every_s = 10, evaluate_every_s = 20;
-  int keep_checkpoints = 3;
+  int keep_checkpoints = 3, keep_hourly = 4, keep_daily = 3;
   int preview_history = 100;  ///< past previews kept for the time-lapse
   int64_t seed = 1;
 };
@@ -178,7 +178,17 @@ void visit(TrainOptions& o, V&& f) {
                .max = 1e6,
                .level = kAdvanced});
   f("keep_checkpoints", o.keep_checkpoints,
-    OptionInfo{.help = "checkpoints kept", .min = 1, .max = 1000, .level = kAdvanced});
+    OptionInfo{.help = "newest checkpoints kept", .min = 1, .max = 1000, .level = kAdvanced});
+  f("keep_hourly", o.keep_hourly,
+    OptionInfo{.help = "beside the newest: the last checkpoint of so many hours of training",
+               .min = 0,
+               .max = 1000,
+               .level = kAdvanced});
+  f("keep_daily", o.keep_daily,
+    OptionInfo{.help = "beside the newest: the last checkpoint of so many days of training",
+               .min = 0,
+               .max = 1000,
+               .level = kAdvanced});
   f("preview_history", o.preview_history,
     OptionInfo{.help = "past previews kept for the time-lapse",
                .min = 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trains a SwapNet on prepared crops. One folder holds everything of a run:
-//   step-00000120.checkpoint (the newest keep_checkpoints)   log.jsonl   preview.png   previews/
+//   step-00000120.checkpoint (the newest, of hours, of days)   log.jsonl   preview.png   previews/
 //   model.safetensors + model.toml (after export_model)
 //
 // Resume is exact: samples and augmentation are a function of (seed, step), and the checkpoint

@@ -126,9 +126,10 @@ void Trainer::Impl::save(bool wait) {
   finish_saving();
   // Copying the state costs milliseconds; hashing and writing it goes on beside the training.
   saving = std::async(std::launch::async,
-                      [c = checkpoint(), folder = folder, keep = options.keep_checkpoints] {
+                      [c = checkpoint(), folder = folder, keep = options.keep_checkpoints,
+                       hourly = options.keep_hourly, daily = options.keep_daily] {
                         write_checkpoint(checkpoint_path(folder, c.step), c);
-                        rotate_checkpoints(folder, keep);
+                        rotate_checkpoints(folder, keep, hourly, daily);
                       });
   if (wait) finish_saving();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/train/trainer.h"
 
+#include <chrono>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -117,6 +118,39 @@ TEST(Trainer, TenAndTenStepsAreTwentyBitForBit) {
     EXPECT_EQ(a[i].at("step"), static_cast<int64_t>(i + 1));
     EXPECT_EQ(a[i].at("loss"), b[i].at("loss")) << i;
   }
+}
+
+/// One every 20 minutes for five days, the last at 23:40 of a day.
+TEST(Checkpoints, TheNewestThenHoursThenDays) {
+  using namespace std::chrono_literals;
+  constexpr int kFiles = 5 * 72;
+  const auto midnight = std::chrono::sys_days{std::chrono::year{2026} / 3 / 10};
+  const auto write = [&](const fs::path& folder, int i) {
+    write_file_atomic(checkpoint_path(folder, i), "x");
+    fs::last_write_time(
+        checkpoint_path(folder, i),
+        std::chrono::file_clock::from_sys(
+            std::chrono::time_point_cast<std::chrono::nanoseconds>(midnight + i * 20min)));
+  };
+  const auto steps = [](const fs::path& folder) {
+    std::vector<int64_t> out;
+    for (const auto& [step, path] : list_checkpoints(folder)) out.push_back(step);
+    return out;
+  };
+  Folder folder;
+  for (const char* name : {"a", "b"}) fs::create_directories(folder.path / name);
+  for (int i = 0; i < kFiles; ++i) {
+    write(folder.path / "a", i);
+    tensor::rotate_checkpoints(folder.path / "a", 3, 4, 3);
+    write(folder.path / "b", i);
+  }
+  tensor::rotate_checkpoints(folder.path / "b", 3, 4, 3);
+  // 23:40, 23:20, 23:00; the ends of the hours before; the ends of the two days before.
+  const std::vector<int64_t> wanted{359, 358, 357, 356, 353, 350, 287, 215};
+  EXPECT_EQ(steps(folder.path / "a"), wanted);
+  EXPECT_EQ(steps(folder.path / "b"), wanted);
+  tensor::rotate_checkpoints(folder.path / "b", 0);
+  EXPECT_EQ(steps(folder.path / "b"), (std::vector<int64_t>{359}));
 }
 
 TEST(Trainer, LearnsShowsAndExportsTheSameFace) {
