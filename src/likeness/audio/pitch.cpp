@@ -91,8 +91,8 @@ class Path {
     Step now{std::move(candidates), {}, {}};
     for (size_t s = 0; s <= now.candidates.size(); ++s) {
       const float here = s ? now.candidates[s - 1].cost + silence : kUnvoiced;
-      now.cost[s] = any_ ? INFINITY : here;
-      if (!any_) continue;
+      now.cost[s] = steps_.empty() ? here : INFINITY;
+      if (steps_.empty()) continue;
       const Step& before = steps_.back();
       for (size_t p = 0; p <= before.candidates.size(); ++p) {
         float move = 0;
@@ -105,7 +105,6 @@ class Path {
         if (total < now.cost[s]) now.cost[s] = total, now.from[s] = static_cast<uint8_t>(p);
       }
     }
-    any_ = true;
     // So that costs do not grow for hours.
     const float least = *std::min_element(
         now.cost.begin(), now.cost.begin() + static_cast<long>(now.candidates.size() + 1));
@@ -140,7 +139,6 @@ class Path {
     std::array<uint8_t, kMost + 1> from;
   };
   float jump_;
-  bool any_ = false;
   std::deque<Step> steps_;
   size_t done_ = 0;  ///< how many of steps_ were given out
 };

@@ -230,7 +230,7 @@ void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
   };
   SegmentCounts counts;
   for (const SwapSpan& span : swap_spans(ranges_, begin, end)) {
-    Segment s{target_, span.begin, span.end, {}, &polygons_, {}};
+    Segment s{target_, span.begin, span.end, {}, polygons_, {}};
     for (size_t i = 0; i < entries_.size(); ++i)
       s.layers.emplace_back(renderer_of(span.range, i),
                             choice.at(i).at("tracks").get<std::vector<int>>());

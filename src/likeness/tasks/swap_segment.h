@@ -25,7 +25,7 @@ struct Segment {
   /// Per model: its renderer and the tracks it is laid on.
   std::vector<std::pair<const swap::Renderer*, std::vector<int>>> layers;
   /// Drawn over the masks; of all frames.
-  const std::vector<swap::Polygon>* polygons = nullptr;
+  const std::vector<swap::Polygon>& polygons;
   /// Faces of frames begin-1 .. end (one more on each side for motion), sorted by frame.
   std::vector<face::Face> faces;
 };

@@ -52,8 +52,7 @@ Rendered render_one(const media::Frame& in, const Segment& segment, const Faces&
           if (track == it->second->track)
             targets.push_back({*it->second, motion_of(faces, *it->second)});
       if (targets.empty()) continue;
-      renderer->render(out.frame, targets,
-                       segment.polygons ? *segment.polygons : std::vector<swap::Polygon>());
+      renderer->render(out.frame, targets, segment.polygons);
       out.outcome = Outcome::kSwapped;
     }
   } catch (const std::exception& e) {  // whatever it is, one bad frame never stops the job

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <span>
 
 #include <poll.h>
 #include <unistd.h>
@@ -26,6 +27,13 @@ constexpr size_t kPiece = voice::kHop;
 constexpr size_t kMostSamples = 3600u * voice::kRate;  ///< that are kept
 constexpr double kPiece_ms = 1000.0 * kPiece / voice::kRate;
 
+std::vector<float> from_bytes(std::span<const uint8_t> bytes) {
+  std::vector<float> out(bytes.size() / 2);
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<float>(static_cast<int16_t>(bytes[2 * i] | bytes[2 * i + 1] << 8)) / 32768;
+  return out;
+}
+
 /// Reads up to a piece; fewer at the end, or when a stop is asked for.
 std::vector<float> read_piece(int fd, const Cancel& cancel) {
   std::vector<uint8_t> bytes(2 * kPiece);
@@ -40,10 +48,7 @@ std::vector<float> read_piece(int fd, const Cancel& cancel) {
     if (n == 0) break;
     have += static_cast<size_t>(n);
   }
-  std::vector<float> out(have / 2);
-  for (size_t i = 0; i < out.size(); ++i)
-    out[i] = static_cast<float>(static_cast<int16_t>(bytes[2 * i] | bytes[2 * i + 1] << 8)) / 32768;
-  return out;
+  return from_bytes(std::span(bytes).first(have));
 }
 
 std::vector<uint8_t> as_bytes(const std::vector<float>& samples) {
@@ -176,14 +181,10 @@ void VoiceStreamTask::run(const Chunk&, const fs::path& out, Run& run) {
 
 Result VoiceStreamTask::join(const std::vector<fs::path>& parts, Run& run) {
   const std::string raw = read_file(parts.at(0), 4 * kMostSamples);
-  AudioClip clip{voice::kRate, 1, std::vector<float>(raw.size() / 2)};
-  for (size_t i = 0; i < clip.samples.size(); ++i)
-    clip.samples[i] =
-        static_cast<float>(static_cast<int16_t>(static_cast<uint8_t>(raw[2 * i]) |
-                                                static_cast<uint8_t>(raw[2 * i + 1]) << 8)) /
-        32768;
+  const AudioClip clip{voice::kRate, 1,
+                       from_bytes({reinterpret_cast<const uint8_t*>(raw.data()), raw.size()})};
   const fs::path temporary = temporary_name(record_);
-  const auto written = trust::write_output_audio(run.grant, run.watermark, temporary, clip);
+  const auto written = trust::write_output_audio(run.grant, run.watermark, temporary, clip, true);
   Result result;
   result.outputs.push_back({"audio", temporary, record_});
   result.report = json::parse(read_file(run.work / "stream.json"));

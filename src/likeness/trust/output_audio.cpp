@@ -22,12 +22,12 @@ bool carries(AudioClip clip, uint64_t watermark) {
 }  // namespace
 
 WrittenAudio write_output_audio(const Grant&, uint64_t watermark, const std::filesystem::path& path,
-                                const AudioClip& clip) {
+                                const AudioClip& clip, bool marked_live) {
   constexpr int kLowestHz = 16000;
   WrittenAudio out;
   AudioClip marked = clip;
   out.marked = watermark != 0 && clip.rate_hz >= kLowestHz;
-  out.readable = out.marked && carries(clip, watermark);  // sound that was marked while it was made
+  out.readable = out.marked && marked_live && carries(clip, watermark);
   for (const double snr_db : {30.0, 26.0}) {
     if (!out.marked || out.readable) break;
     marked = clip;

@@ -20,11 +20,13 @@ struct WrittenAudio {
   bool marked = false;    ///< the mark was put in; not in sound under 16 kHz
   bool readable = false;  ///< and the whole id was read from the sound again
 };
-/// Marks a copy of the sound, unless it carries this mark already, and writes it. Where the id
+/// Marks a copy of the sound and writes it; with `marked_live` only where the mark that was put in
+/// while it was made cannot be read. Where the id
 /// cannot be read again the mark is made stronger, up to 26 dB under the sound. At least 1 dB of
 /// headroom should be left.
 WrittenAudio write_output_audio(const Grant& grant, uint64_t watermark,
-                                const std::filesystem::path& path, const AudioClip& clip);
+                                const std::filesystem::path& path, const AudioClip& clip,
+                                bool marked_live = false);
 
 /// Whether this very id can be read from the sound of a file.
 bool sound_carries(const std::filesystem::path& path, uint64_t watermark);
