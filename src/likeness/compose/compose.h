@@ -19,6 +19,10 @@ namespace likeness::compositing {
 /// Filled polygon; every pixel holds exactly the share of its area that is covered (nonzero
 /// winding). Parts outside the image are clipped. Fewer than three corners give an empty mask.
 ImageF polygon_mask(int width, int height, const std::vector<Point2>& outline);
+/// What a round brush of `radius` pixels covers along a path; a single point gives a disc. Edges
+/// are smooth over one pixel. Parts outside the image are clipped. Throws kUsage (numbers that are
+/// none).
+ImageF stroke_mask(int width, int height, const std::vector<Point2>& path, float radius);
 /// Corners of the hull in order; points that are not finite are left out.
 std::vector<Point2> convex_hull(std::vector<Point2> points);
 /// erode (> 0) or dilate (< 0) by a disc of |px|, then Gaussian blur of sigma blur_px / 2 whose
@@ -31,11 +35,12 @@ ImageF erode_blur(const ImageF& mask, float erode_px, float blur_px);
 ImageF multiply(const ImageF& a, const ImageF& b);
 ImageF maximum(const ImageF& a, const ImageF& b);
 ImageF subtract(const ImageF& a, const ImageF& b);  ///< max(0, a - b)
-/// A polygon drawn by hand, in pixels of the mask. `include` raises the mask to `limit` inside the
-/// outline (what lies under it must have been made; null: to 1), otherwise it goes to 0 there.
-/// Pixels that the outline does not touch keep their exact value.
-void draw_polygon(ImageF& mask, const std::vector<Point2>& outline, bool include,
-                  const ImageF* limit = nullptr);
+/// What was drawn by hand and covers `drawn` of each pixel. Pixels of which it covers nothing keep
+/// their exact value. The mask goes to 0 there; or it is raised to `limit` (what lies under it must
+/// have been made; null: to 1); or it goes to `value`.
+void exclude_drawn(ImageF& mask, const ImageF& drawn);
+void include_drawn(ImageF& mask, const ImageF& drawn, const ImageF* limit = nullptr);
+void erase_drawn(ImageF& mask, const ImageF& drawn, const ImageF& value);
 
 // ---- colour match: `source` recoloured to look like `reference` under their masks
 enum class ColorMatch { kNone, kReinhard, kLinear, kMkl, kIdt, kSot, kLct };

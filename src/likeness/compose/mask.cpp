@@ -309,22 +309,69 @@ std::vector<Point2> convex_hull(std::vector<Point2> points) {
   return hull;
 }
 
-void draw_polygon(ImageF& mask, const std::vector<Point2>& outline, bool include,
-                  const ImageF* limit) {
-  detail::require_channels(mask, 1, 1, "draw_polygon");
-  if (limit) {
-    detail::require_same_size(mask, *limit, "draw_polygon");
-    detail::require_channels(*limit, 1, 1, "draw_polygon");
+namespace {
+
+/// change(value, covered, index) gives the new value of what is covered.
+template <typename F>
+void change_drawn(ImageF& mask, const ImageF& drawn, const ImageF* other, const char* name,
+                  F&& change) {
+  for (const ImageF* image : {static_cast<const ImageF*>(&mask), &drawn, other}) {
+    if (!image) continue;
+    detail::require_same_size(mask, *image, name);
+    detail::require_channels(*image, 1, 1, name);
   }
-  const ImageF drawn = polygon_mask(mask.width, mask.height, outline);
-  for (size_t i = 0; i < mask.data.size(); ++i) {
-    const float covered = drawn.data[i];
-    if (covered <= 0) continue;
-    if (include)
-      mask.data[i] = std::max(mask.data[i], covered * (limit ? limit->data[i] : 1.0f));
-    else
-      mask.data[i] *= 1 - covered;
+  for (size_t i = 0; i < mask.data.size(); ++i)
+    if (const float covered = drawn.data[i]; covered > 0)
+      mask.data[i] = change(mask.data[i], covered, i);
+}
+
+}  // namespace
+
+void exclude_drawn(ImageF& mask, const ImageF& drawn) {
+  change_drawn(mask, drawn, nullptr, "exclude_drawn",
+               [](float value, float covered, size_t) { return value * (1 - covered); });
+}
+void include_drawn(ImageF& mask, const ImageF& drawn, const ImageF* limit) {
+  change_drawn(mask, drawn, limit, "include_drawn", [&](float value, float covered, size_t i) {
+    return std::max(value, covered * (limit ? limit->data[i] : 1.0f));
+  });
+}
+void erase_drawn(ImageF& mask, const ImageF& drawn, const ImageF& value) {
+  change_drawn(mask, drawn, &value, "erase_drawn", [&](float now, float covered, size_t i) {
+    return covered >= 1 ? value.data[i] : now + covered * (value.data[i] - now);
+  });
+}
+
+ImageF stroke_mask(int width, int height, const std::vector<Point2>& path, float radius) {
+  detail::require_range(width, 0, 1 << 16, "stroke_mask: width");
+  detail::require_range(height, 0, 1 << 16, "stroke_mask: height");
+  const auto usable = [](float v) { return std::fabs(v) <= 1e7f; };  // false for NaN
+  if (!usable(radius) || radius < 0 ||
+      !std::all_of(path.begin(), path.end(), [&](Point2 p) { return usable(p.x) && usable(p.y); }))
+    throw Error(ErrorCode::kUsage, "stroke_mask: the path or its radius is not a usable number",
+                "check the landmarks of this frame");
+  ImageF mask(width, height, 1);
+  for (size_t i = 0; i < path.size(); ++i) {
+    const Point2 a = path[i], b = path[std::min(i + 1, path.size() - 1)];
+    const float reach = radius + 1, dx = b.x - a.x, dy = b.y - a.y, along = dx * dx + dy * dy;
+    const auto from = [](float v, int most) {
+      return static_cast<int>(std::clamp(std::floor(v), 0.0f, static_cast<float>(most)));
+    };
+    const int x0 = from(std::min(a.x, b.x) - reach, width),
+              x1 = from(std::max(a.x, b.x) + reach + 1, width),
+              y0 = from(std::min(a.y, b.y) - reach, height),
+              y1 = from(std::max(a.y, b.y) + reach + 1, height);
+    for (int y = y0; y < y1; ++y)
+      for (int x = x0; x < x1; ++x) {
+        const float px = static_cast<float>(x) + 0.5f - a.x,
+                    py = static_cast<float>(y) + 0.5f - a.y;
+        const float t = along > 0 ? std::clamp((px * dx + py * dy) / along, 0.0f, 1.0f) : 0.0f;
+        const float away = std::hypot(px - t * dx, py - t * dy);
+        float& to = mask.at(x, y);
+        to = std::max(to, std::clamp(radius + 0.5f - away, 0.0f, 1.0f));
+      }
   }
+  return mask;
 }
 
 ImageF erode_blur(const ImageF& mask, float erode_px, float blur_px) {

@@ -47,44 +47,80 @@ TEST(PolygonMask, OnePixelShapesAndDirection) {
   EXPECT_NEAR(box.at(2, 2), 0.125, 1e-6);
 }
 
-TEST(DrawPolygon, ExcludeAndIncludeTouchTheirInsideOnly) {
+TEST(DrawnByHand, TouchesItsInsideOnly) {
   Rng rng(5);
   ImageF mask(40, 30, 1), limit(40, 30, 1);
   for (float& v : mask.data) v = rng.uniform(0, 1);
   for (float& v : limit.data) v = rng.uniform(0, 1);
   const std::vector<Point2> outline{{8, 6}, {30.5f, 9}, {22, 24.25f}};
   const ImageF inside = polygon_mask(40, 30, outline);
-  ImageF excluded = mask, included = mask, limited = mask;
-  draw_polygon(excluded, outline, false);
-  draw_polygon(included, outline, true);
-  draw_polygon(limited, outline, true, &limit);
+  ImageF excluded = mask, included = mask, limited = mask, erased = mask;
+  exclude_drawn(excluded, inside);
+  include_drawn(included, inside);
+  include_drawn(limited, inside, &limit);
+  erase_drawn(erased, inside, limit);
   int whole = 0;
   for (size_t i = 0; i < mask.data.size(); ++i) {
     if (inside.data[i] == 0) {
       EXPECT_EQ(excluded.data[i], mask.data[i]);
       EXPECT_EQ(included.data[i], mask.data[i]);
       EXPECT_EQ(limited.data[i], mask.data[i]);
+      EXPECT_EQ(erased.data[i], mask.data[i]);
     } else if (inside.data[i] == 1) {
       ++whole;
       EXPECT_EQ(excluded.data[i], 0);
       EXPECT_EQ(included.data[i], 1);
       EXPECT_EQ(limited.data[i], std::max(mask.data[i], limit.data[i]));
+      EXPECT_EQ(erased.data[i], limit.data[i]);
     } else {
       EXPECT_LE(excluded.data[i], mask.data[i]);
       EXPECT_GE(included.data[i], mask.data[i]);
     }
   }
   EXPECT_GT(whole, 100);
-  // What was drawn last counts; two corners are no polygon.
+  // What was drawn last counts; two corners are no polygon; what was drawn is erased to the bit.
   ImageF both = mask;
-  draw_polygon(both, outline, false);
-  draw_polygon(both, outline, true);
+  exclude_drawn(both, inside);
+  include_drawn(both, inside);
   EXPECT_EQ(both.at(20, 12), 1);
+  erase_drawn(both, polygon_mask(40, 30, {{0, 0}, {40, 0}, {40, 30}, {0, 30}}), mask);
+  EXPECT_EQ(both.data, mask.data);
   ImageF same = mask;
-  draw_polygon(same, {{0, 0}, {39, 29}}, false);
+  exclude_drawn(same, polygon_mask(40, 30, {{0, 0}, {39, 29}}));
   EXPECT_EQ(same.data, mask.data);
   const ImageF small(39, 30, 1);
-  EXPECT_THROW(draw_polygon(same, outline, true, &small), Error);
+  EXPECT_THROW(include_drawn(same, inside, &small), Error);
+  EXPECT_THROW(exclude_drawn(same, small), Error);
+  EXPECT_THROW(erase_drawn(same, inside, small), Error);
+}
+
+TEST(StrokeMask, CoversWhatARoundBrushCovers) {
+  for (const float r : {0.8f, 2.5f, 11.0f}) {
+    const ImageF disc = stroke_mask(80, 60, {{40.3f, 30.2f}}, r);
+    EXPECT_NEAR(sum(disc), 3.14159265 * r * r, 0.03 * r * r + 0.25) << r;
+    const ImageF line = stroke_mask(80, 60, {{20, 20}, {50, 40}}, r);
+    EXPECT_NEAR(sum(line), 3.14159265 * r * r + 2 * r * std::hypot(30.0, 20.0),
+                0.05 * r * r + 0.6);
+    // The same path, walked in small steps and back, covers the same.
+    std::vector<Point2> walked;
+    for (int i = -30; i <= 30; ++i)
+      walked.push_back({20 + 30 * (1 - std::abs(static_cast<float>(i)) / 30),
+                        20 + 20 * (1 - std::abs(static_cast<float>(i)) / 30)});
+    EXPECT_LT(max_difference(stroke_mask(80, 60, walked, r), line), 1e-3) << r;
+  }
+  // Clipping changes nothing of what is inside, and far outside there is nothing.
+  const std::vector<Point2> path{{-5, 10}, {12, -4}, {45, 33}};
+  std::vector<Point2> moved = path;
+  for (Point2& p : moved) p = p + Point2{30, 30};
+  const ImageF clipped = stroke_mask(40, 30, path, 4), whole = stroke_mask(110, 100, moved, 4);
+  for (int y = 0; y < 30; ++y)
+    for (int x = 0; x < 40; ++x) EXPECT_NEAR(clipped.at(x, y), whole.at(x + 30, y + 30), 1e-4);
+  EXPECT_EQ(sum(stroke_mask(40, 30, {{1e7f, 3}}, 4)), 0);
+  EXPECT_EQ(sum(stroke_mask(40, 30, {}, 4)), 0);
+  EXPECT_EQ(sum(stroke_mask(40, 30, {{-50, -50}, {90, 80}}, 1000)), 40 * 30);
+  EXPECT_THROW(stroke_mask(8, 8, {{0, std::nanf("")}}, 1), Error);
+  EXPECT_THROW(stroke_mask(8, 8, {{0, 0}}, std::nanf("")), Error);
+  EXPECT_THROW(stroke_mask(8, 8, {{0, 0}}, -1), Error);
 }
 
 TEST(PolygonMask, ClipsOnEverySide) {

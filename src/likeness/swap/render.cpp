@@ -80,7 +80,7 @@ std::vector<const Polygon*> drawn_here(const std::vector<Polygon>& polygons, Fra
   return out;
 }
 
-/// Corners in pixels of the frame.
+/// Corners, or points of the path, in pixels of the frame.
 std::vector<Point2> placed(const Polygon& polygon, const Affine2& frame_from_face, int width,
                            int height) {
   std::vector<Point2> out;
@@ -105,12 +105,31 @@ void draw_polygons(Layer& layer, const std::vector<const Polygon*>& polygons,
   if (polygons.empty()) return;
   const Affine2 frame_from_face =
       face::crop_from_image(points, face::CropType::kWhole, 1).inverse();
+  const bool erases = std::any_of(polygons.begin(), polygons.end(),
+                                  [](const Polygon* p) { return p->kind == Drawn::kErase; });
+  const ImageF before = erases ? layer.mask : ImageF();
   for (const Polygon* p : polygons) {
-    auto outline = placed(*p, frame_from_face, width, height);
-    for (Point2& corner : outline)
-      corner = {corner.x - static_cast<float>(layer.region.x0),
-                corner.y - static_cast<float>(layer.region.y0)};
-    compose::draw_polygon(layer.mask, outline, p->include, p->include ? &layer.made : nullptr);
+    auto points_here = placed(*p, frame_from_face, width, height);
+    for (Point2& point : points_here)
+      point = {point.x - static_cast<float>(layer.region.x0),
+               point.y - static_cast<float>(layer.region.y0)};
+    const float radius =
+        p->radius * (p->on_face ? frame_from_face.scale() : static_cast<float>(width));
+    const ImageF drawn =
+        p->radius > 0
+            ? compose::stroke_mask(layer.mask.width, layer.mask.height, points_here, radius)
+            : compose::polygon_mask(layer.mask.width, layer.mask.height, points_here);
+    switch (p->kind) {
+      case Drawn::kExclude:
+        compose::exclude_drawn(layer.mask, drawn);
+        break;
+      case Drawn::kInclude:
+        compose::include_drawn(layer.mask, drawn, &layer.made);
+        break;
+      case Drawn::kErase:
+        compose::erase_drawn(layer.mask, drawn, before);
+        break;
+    }
   }
 }
 
@@ -352,8 +371,8 @@ void Renderer::render(media::Frame& frame, const std::vector<Target>& targets,
       throw Error(ErrorCode::kDamaged, "a stored face has impossible landmarks",
                   "run `likeness extract` on this clip again");
     const auto drawn = drawn_here(polygons, frame.index, target.face.track);
-    const bool include =
-        std::any_of(drawn.begin(), drawn.end(), [](const Polygon* p) { return p->include; });
+    const bool include = std::any_of(drawn.begin(), drawn.end(),
+                                     [](const Polygon* p) { return p->kind == Drawn::kInclude; });
     Layer layer = impl_->layer(frame, target.face, include);
     if (layer.region.empty()) continue;
     draw_polygons(layer, drawn, target.face.points, frame.width(), frame.height());

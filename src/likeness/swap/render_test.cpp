@@ -3,6 +3,7 @@
 #include "likeness/swap/render.h"
 
 #include <filesystem>
+#include <numeric>
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -201,7 +202,11 @@ TEST_P(Render, FaceAtTheBorderAndOutsideDoesNotHurt) {
 
 /// In the unit square of the face: a box around its middle.
 Polygon box_on_face(float x0, float y0, float x1, float y1, bool include = false) {
-  return {0, 1 << 20, include, true, -1, {{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}}};
+  return {0,    1 << 20, include ? Drawn::kInclude : Drawn::kExclude,
+          true, -1,      {{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}}};
+}
+Polygon stroke_on_face(Drawn kind, float radius, std::vector<Point2> path) {
+  return {0, 1 << 20, kind, true, -1, std::move(path), radius};
 }
 
 TEST_P(Render, WhatAPolygonExcludesKeepsTheInputToTheBit) {
@@ -290,6 +295,52 @@ TEST_P(Render, APolygonFollowsTheFaceOrTheFrame) {
     EXPECT_EQ(frame_here.at(x, y), 0);
     EXPECT_EQ(frame_there.at(x, y), 0);
   }
+}
+
+TEST_P(Render, AStrokeIsRoundOnTheFaceAndIsErasedToTheBit) {
+  const Shot& shot = World::get().performer[5];
+  SwapOptions options;
+  options.learned_mask = false;
+  options.blur_pct = 0;
+  Renderer renderer(model(), options);
+  const auto used = [&](const std::vector<Polygon>& polygons) {
+    media::Frame frame = shot.frame;
+    ImageF mask;
+    renderer.render(frame, {{shot.face, {}}}, polygons, &mask);
+    return mask;
+  };
+  const Affine2 face_from_frame =
+      face::crop_from_image(shot.face.points, face::CropType::kWhole, 1);
+  constexpr float kRadius = 0.08f;
+  const Polygon stroke = stroke_on_face(Drawn::kExclude, kRadius, {{0.4f, 0.5f}, {0.6f, 0.55f}});
+  const ImageF plain = used({}), with = used({stroke});
+  const float pixel = face_from_frame.scale();
+  int inside = 0;
+  for (int y = 0; y < plain.height; ++y)
+    for (int x = 0; x < plain.width; ++x) {
+      const Point2 at = face_from_frame({x + 0.5f, y + 0.5f});
+      const float t =
+          std::clamp(((at.x - 0.4f) * 0.2f + (at.y - 0.5f) * 0.05f) / 0.0425f, 0.0f, 1.0f);
+      const float away = std::hypot(at.x - 0.4f - t * 0.2f, at.y - 0.5f - t * 0.05f);
+      if (away < kRadius - pixel) {
+        EXPECT_EQ(with.at(x, y), 0) << x << " " << y;
+        inside += plain.at(x, y) > 0.9f;
+      } else if (away > kRadius + 3 * pixel) {
+        EXPECT_NEAR(with.at(x, y), plain.at(x, y), 0.02f) << x << " " << y;
+      }
+    }
+  EXPECT_GT(inside, 200);
+  EXPECT_EQ(used({stroke, stroke_on_face(Drawn::kErase, 4, {{0.5f, 0.5f}})}).data, plain.data);
+  const ImageF raised = used({stroke, stroke_on_face(Drawn::kInclude, kRadius, stroke.points)});
+  EXPECT_LT(
+      std::inner_product(raised.data.begin(), raised.data.end(), plain.data.begin(), 0.0,
+                         std::plus<>(), [](float a, float b) { return std::max(0.0f, b - a); }),
+      0.05 * inside);
+  // On the frame the radius is a share of its width.
+  Polygon on_frame = stroke_on_face(Drawn::kExclude, 0.25f, {{0.5f, 0.5f}});
+  on_frame.on_face = false;
+  const ImageF hole = used({on_frame});
+  EXPECT_EQ(hole.at(hole.width / 2 + hole.width / 4 - 2, hole.height / 2), 0);
 }
 
 TEST_P(Render, OnlyItsFramesAndItsFace) {

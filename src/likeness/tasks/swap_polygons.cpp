@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/tasks/swap_polygons.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -35,12 +36,25 @@ int64_t whole(const json& value, size_t index, const char* name, int64_t most) {
   return value.get<int64_t>();
 }
 
-/// One of two words.
-bool word(const json& value, size_t index, const char* name, const char* yes, const char* no) {
+/// One of some words; gives which.
+size_t word(const json& value, size_t index, const char* name,
+            const std::vector<std::string>& words) {
   const std::string text = value.is_string() ? value.get<std::string>() : "";
-  if (text != yes && text != no)
-    bad(index, std::string("is neither \"") + yes + "\" nor \"" + no + "\" in \"" + name + "\"");
-  return text == yes;
+  const auto it = std::find(words.begin(), words.end(), text);
+  if (it != words.end()) return static_cast<size_t>(it - words.begin());
+  std::string all;
+  for (const auto& w : words) all += (all.empty() ? "\"" : ", \"") + w + "\"";
+  bad(index, std::string("has none of ") + all + " as \"" + name + "\"");
+}
+
+/// In the order of swap::Drawn.
+const std::vector<std::string> kKinds = {"exclude", "include", "erase"};
+
+float radius_of(const json& value, size_t index) {
+  if (value.is_null()) return 0;
+  const double number = value.is_number() ? short_number(value.get<double>()) : 0;
+  if (!(number > 0 && number <= kPolygonReach)) bad(index, "has no usable \"radius\"");
+  return static_cast<float>(number);
 }
 
 Point2 point(const json& value, size_t index) {
@@ -62,14 +76,17 @@ swap::Polygon polygon(const json& given, size_t index) {
   out.first = whole(member(given, "first"), index, "first", kLastFrame);
   out.last = whole(member(given, "last"), index, "last", kLastFrame);
   if (out.last < out.first) bad(index, "ends before it begins");
-  out.include = word(member(given, "kind"), index, "kind", "include", "exclude");
+  out.kind = static_cast<swap::Drawn>(word(member(given, "kind"), index, "kind", kKinds));
   if (const json& on = member(given, "on"); !on.is_null())
-    out.on_face = word(on, index, "on", "face", "frame");
+    out.on_face = word(on, index, "on", {"face", "frame"}) == 0;
   if (const json& track = member(given, "track"); !track.is_null())
     out.track = static_cast<int>(
         whole(track, index, "track", static_cast<int64_t>(std::numeric_limits<int>::max())));
   const json& points = member(given, "points");
-  if (!points.is_array() || points.size() < 3) bad(index, "has fewer than three points");
+  out.radius = radius_of(member(given, "radius"), index);
+  if (!points.is_array() || points.empty()) bad(index, "has no points");
+  if (out.radius == 0 && points.size() < 3)
+    bad(index, "has fewer than three points and no \"radius\", which would make it a stroke");
   if (points.size() > kMostPolygonPoints) bad(index, "has too many points");
   for (const json& p : points) out.points.push_back(point(p, index));
   return out;
@@ -94,10 +111,11 @@ json polygons_json(const std::vector<swap::Polygon>& polygons) {
     for (const Point2& at : p.points) points.push_back({short_number(at.x), short_number(at.y)});
     out.push_back({{"first", p.first},
                    {"last", p.last},
-                   {"kind", p.include ? "include" : "exclude"},
+                   {"kind", kKinds.at(static_cast<size_t>(p.kind))},
                    {"on", p.on_face ? "face" : "frame"},
                    {"points", std::move(points)}});
     if (p.track >= 0) out.back()["track"] = p.track;
+    if (p.radius > 0) out.back()["radius"] = short_number(static_cast<double>(p.radius));
   }
   return out;
 }

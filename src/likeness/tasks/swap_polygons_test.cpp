@@ -12,18 +12,22 @@ using nlohmann::json;
 TEST(SwapPolygons, GoThereAndBack) {
   const json list = json::parse(R"([
     {"first":0,"last":99,"kind":"exclude","on":"face","track":3,"points":[[0.1,0.5],[1.0,-2.0],[0.33333,1.0]]},
-    {"first":7,"last":7,"kind":"include","on":"frame","points":[[0.0,0.0],[1.0,0.0],[1.0,1.0],[0.0,1.0]]}])");
+    {"first":7,"last":7,"kind":"include","on":"frame","points":[[0.0,0.0],[1.0,0.0],[1.0,1.0],[0.0,1.0]]},
+    {"first":0,"last":9,"kind":"erase","on":"face","radius":0.125,"points":[[0.5,0.5]]}])");
   const auto polygons = parse_polygons(list);
-  ASSERT_EQ(polygons.size(), 2u);
-  EXPECT_FALSE(polygons[0].include);
+  ASSERT_EQ(polygons.size(), 3u);
+  EXPECT_EQ(polygons[0].kind, swap::Drawn::kExclude);
+  EXPECT_EQ(polygons[0].radius, 0);
   EXPECT_TRUE(polygons[0].on_face);
   EXPECT_EQ(polygons[0].track, 3);
   EXPECT_EQ(polygons[0].points[1].y, -2);
-  EXPECT_TRUE(polygons[1].include);
+  EXPECT_EQ(polygons[1].kind, swap::Drawn::kInclude);
+  EXPECT_EQ(polygons[2].kind, swap::Drawn::kErase);
+  EXPECT_EQ(polygons[2].radius, 0.125f);
   EXPECT_FALSE(polygons[1].on_face);
   EXPECT_EQ(polygons[1].track, -1);
   EXPECT_EQ(polygons_json(polygons), list);
-  EXPECT_EQ(read_polygons(list.dump()).size(), 2u);
+  EXPECT_EQ(read_polygons(list.dump()).size(), 3u);
   EXPECT_TRUE(parse_polygons(nullptr).empty());
 }
 
@@ -44,7 +48,8 @@ TEST(SwapPolygons, OtherFormsAreRefused) {
     {"track":-1},{"track":1.5},{"track":4294967296},{"points":[[0,0],[1,0]]},{"points":null},
     {"points":{}},{"points":[[0,0],[1,0],[0]]},{"points":[[0,0],[1,0],[0,1,2]]},
     {"points":[[0,0],[1,0],[0,"1"]]},{"points":[[0,0],[1,0],7]},{"points":[[0,0],[1,0],[0,17]]},
-    {"points":[[0,0],[1,0],[0,1e300]]}])");
+    {"points":[[0,0],[1,0],[0,1e300]]},{"points":[]},{"radius":0},{"radius":-1},{"radius":17},
+    {"radius":1e-9},{"radius":"1"},{"radius":0.1,"points":[]}])");
   for (const json& change : changes) {
     json other = good;
     other.update(change);
