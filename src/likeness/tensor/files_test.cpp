@@ -276,8 +276,15 @@ TEST(ModelCard, RoundTripAndVerification) {
   EXPECT_EQ(code_of([&] { verify_model(read, folder.path); }), ErrorCode::kMissing);
   write_file_atomic(folder.path / "w.bin", "abc");
   EXPECT_NO_THROW(verify_model(read, folder.path));
+  // Not read again while inode, size and time are the same; once they are not, it is.
+  const auto when = std::filesystem::last_write_time(folder.path / "w.bin");
+  { std::fstream(folder.path / "w.bin", std::ios::in | std::ios::out) << "abd"; }
+  std::filesystem::last_write_time(folder.path / "w.bin", when);
+  EXPECT_NO_THROW(verify_model(read, folder.path));
   write_file_atomic(folder.path / "w.bin", "abd");
   EXPECT_EQ(code_of([&] { verify_model(read, folder.path); }), ErrorCode::kDamaged);
+  write_file_atomic(folder.path / "w.bin", "abc");
+  EXPECT_NO_THROW(verify_model(read, folder.path));
   EXPECT_EQ(code_of([&] { parse_model_card("name = 'x'", "t"); }), ErrorCode::kDamaged);
   EXPECT_EQ(code_of([&] { parse_model_card("name = ", "t"); }), ErrorCode::kBadInput);
   EXPECT_EQ(code_of([&] {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/tensor/model_card.h"
 
+#include <map>
+#include <mutex>
+
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/base/file_facts.h"
 #include "likeness/base/hash.h"
 #include "likeness/base/options.h"
 
@@ -70,13 +74,36 @@ ModelCard read_model_card(const std::filesystem::path& path) {
   return parse_model_card(read_file(path, 1 << 20), path.string());
 }
 
+namespace {
+
+/// Hashing 100 MB takes a moment, and lists of voices and models are asked for often: a file that
+/// the file system calls unchanged keeps its hash while the process lives.
+std::string remembered_hash(const std::filesystem::path& path) {
+  static std::mutex mutex;
+  static std::map<std::string, std::pair<std::string, std::string>> known;  // path: stamp, hash
+  const std::string stamp = file_stamp(path);
+  {
+    std::lock_guard lock(mutex);
+    const auto it = known.find(path.string());
+    if (it != known.end() && it->second.first == stamp) return it->second.second;
+  }
+  std::string hash = sha256_file(path);
+  if (file_stamp(path) == stamp) {  // else it was written meanwhile
+    std::lock_guard lock(mutex);
+    known[path.string()] = {stamp, hash};
+  }
+  return hash;
+}
+
+}  // namespace
+
 void verify_model(const ModelCard& card, const std::filesystem::path& folder) {
   for (const ModelFile& f : card.files) {
     const auto path = folder / f.file;
     if (!std::filesystem::is_regular_file(path))
       throw Error(ErrorCode::kMissing, "the model file " + path.string() + " is not installed",
                   "run scripts/install-models, or set LIKENESS_MODELS to the folder that has it");
-    const std::string got = sha256_file(path);
+    const std::string got = remembered_hash(path);
     if (got != f.sha256)
       throw Error(ErrorCode::kDamaged,
                   path.string() + " is damaged: its hash is " + got.substr(0, 16) +

@@ -24,7 +24,8 @@ struct ModelCard {
 /// Throws kBadInput with the line, or kDamaged when a required field is missing.
 ModelCard parse_model_card(const std::string& toml, const std::string& name_for_errors);
 ModelCard read_model_card(const std::filesystem::path& path);
-/// Throws kMissing (a file of the card is not in `folder`) or kDamaged (its hash differs).
+/// Throws kMissing (a file of the card is not in `folder`) or kDamaged (its hash differs). A file
+/// with the same inode, size and time as before is not read again by this process.
 void verify_model(const ModelCard& card, const std::filesystem::path& folder);
 /// Atomic.
 void write_model_card(const std::filesystem::path& path, const ModelCard& card);
