@@ -9,8 +9,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "likeness/base/crash_report.h"
 #include "likeness/base/error_json.h"
 #include "likeness/cli/terminal.h"
+#include "likeness/tasks/doctor.h"
+#include "likeness/trust/keys.h"
 
 namespace likeness::cli {
 
@@ -112,10 +115,23 @@ void no_core_dumps() {
     std::fclose(filter);
   }
 }
+
+void report_crashes(int argc, char** argv) {
+  std::filesystem::path home;
+  try {
+    home = trust::home_folder();
+  } catch (const Error&) {  // no HOME: the command itself says so where that matters
+    home = std::filesystem::temp_directory_path();
+  }
+  install_crash_report(home / "crashes", std::string("version: ") + tasks::program_version() +
+                                             "\ncommand: " + public_command({argv, argv + argc}) +
+                                             "\n" + tasks::system_text());
+}
 }  // namespace
 
 int run_program(int argc, char** argv) {
   no_core_dumps();
+  report_crashes(argc, argv);
   Session session;
   add_doctor_command(session);
   add_project_commands(session);

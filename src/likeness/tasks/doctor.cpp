@@ -72,6 +72,12 @@ std::string blas_libraries() {
   return all;
 }
 
+std::string system_name() {
+  utsname system{};
+  if (::uname(&system) != 0) return "";
+  return std::string(system.sysname) + " " + system.release + " " + system.machine;
+}
+
 nlohmann::json check_processor(Report& report) {
   const std::string flags = " " + proc_value("/proc/cpuinfo", "flags") + " ";
   auto has = [&](const char* flag) {
@@ -232,12 +238,20 @@ void check_models(Report& report, nlohmann::json& machine) {
 std::optional<TorchInfo> torch_info() { return std::nullopt; }
 #endif
 
+std::string system_text() {
+  Report report;
+  nlohmann::json machine = check_processor(report);
+  check_memory_and_disk(report, machine);
+  std::string out = "system: " + system_name() + "\n";
+  for (const auto& check : report.checks)
+    out += check["name"].get<std::string>() + ": " + check["value"].get<std::string>() + "\n";
+  return out + "linear algebra: " + blas_libraries() + "\n";
+}
+
 nlohmann::json doctor() {
   Report report;
   nlohmann::json machine = check_processor(report);
-  utsname system{};
-  if (::uname(&system) == 0)
-    machine["system"] = std::string(system.sysname) + " " + system.release + " " + system.machine;
+  machine["system"] = system_name();
   check_memory_and_disk(report, machine);
   check_torch(report, machine);
   check_encoders(report, machine);

@@ -14,6 +14,9 @@ namespace likeness::tasks {
 ///  up.
 nlohmann::json doctor();
 
+/// The part of it that takes no time, as lines "name: value": for a crash report.
+std::string system_text();
+
 /// What libtorch says about itself; nothing in a build without it.
 struct TorchInfo {
   std::string version;
