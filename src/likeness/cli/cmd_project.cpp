@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/cli/session.h"
+#include "likeness/tasks/model_history.h"
 #include "likeness/trust/ledger.h"
 
 namespace likeness::cli {
@@ -149,7 +150,7 @@ void add_restore(Session& s, CLI::App* group) {
   c->add_option("id", *id, "as `project trash` shows it")->required();
   s.on_run(c, [&s, folder, id] {
     auto p = Project::open(*folder);
-    const auto e = p.restore(*id);
+    const auto e = tasks::bring_back(p, *id);
     s.print({{"kind", e.kind}, {"name", e.name}, {"original", e.original}},
             e.kind + " " + e.name + " is back\n");
     return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Projects, subjects and the trash.
 #include <algorithm>
+#include <thread>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/file_facts.h"
@@ -8,6 +9,7 @@
 #include "likeness/tasks/consent_ops.h"
 #include "likeness/tasks/faceset_ops.h"
 #include "likeness/tasks/media_library.h"
+#include "likeness/tasks/model_history.h"
 #include "likeness/tasks/model_info.h"
 #include "likeness/tasks/output_library.h"
 #include "likeness/trust/consent_store.h"
@@ -188,23 +190,46 @@ void add_subjects(Router& router, App& app) {
              });
 }
 
+/// The export of a restored checkpoint is not wanted any more: it would write over what comes back.
+void end_export(App& app, const std::string& project, const json& about) {
+  constexpr auto kMost = std::chrono::seconds(60);
+  const auto until = std::chrono::steady_clock::now() + kMost;
+  for (bool waits = true; waits && std::chrono::steady_clock::now() < until;) {
+    waits = false;
+    for (const json& job : app.queue().jobs(project)) {
+      const std::string state = job["state"];
+      if (job["task"] != "train" || job["options"] != about["options"] ||
+          job["arguments"].value("model", "") != about.value("model", "") ||
+          (state != "running" && state != "queued" && state != "paused"))
+        continue;
+      app.queue().cancel(project, job["id"]);
+      waits = waits || state == "running";
+    }
+    if (waits) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
 void add_trash(Router& router, App& app) {
   router.add("GET", "/v1/projects/{project}/trash", "what was deleted, newest first",
              [&app](const Request& r) { return Response::json(trash_json(*app.project(r))); });
-  router.add(
+  auto& back = router.add(
       "POST", "/v1/projects/{project}/trash/{entry}/restore", "bring it back",
       [&app](const Request& r) {
         const auto p = app.project(r);
-        const auto e = p->restore(r.param("entry"));
-        const std::string what = e.kind == "media"                             ? "media"
-                                 : e.kind == "model" || e.kind == "checkpoint" ? "models"
-                                 : e.kind == "output"                          ? "outputs"
-                                 : e.kind == "subject"                         ? "subjects"
-                                                                               : "facesets";
+        if (const json about = tasks::model_state(*p, r.param("entry")); about.is_object())
+          end_export(app, r.param("project"), about);
+        const auto e = tasks::bring_back(*p, r.param("entry"));
+        const std::string what =
+            e.kind == "media"                                                        ? "media"
+            : e.kind == "output"                                                     ? "outputs"
+            : e.kind == "subject"                                                    ? "subjects"
+            : e.kind == "model" || e.kind == "checkpoint" || e.kind == "model-state" ? "models"
+                                                                                     : "facesets";
         app.changed(r.param("project"), what);
         app.changed(r.param("project"), "trash");
         return Response::json({{"kind", e.kind}, {"name", e.name}, {"original", e.original}});
       });
+  back.lane = Lane::kSlow;
 }
 
 }  // namespace

@@ -71,6 +71,34 @@ json last_options(const project::Project& project, const std::string& model) {
   return options;
 }
 
+constexpr const char* kStateKind = "model-state";
+/// The card before the weights, as a training job moves them.
+constexpr const char* kStateFiles[] = {"log.jsonl", "preview.png", "model.toml",
+                                       "model.safetensors"};
+constexpr const char* kAbout = "about.json";
+
+/// A second name for what is only ever replaced whole, else a copy. What is sealed stays sealed.
+void keep_file(const fs::path& from, const fs::path& to, bool replaced_whole) {
+  std::error_code ec;
+  if (!fs::exists(from, ec)) return;
+  if (replaced_whole) fs::create_hard_link(from, to, ec);
+  if (!replaced_whole || ec) fs::copy_file(from, to, fs::copy_options::overwrite_existing, ec);
+  if (ec) throw_errno(ec.value(), "cannot keep " + from.string());
+}
+
+project::TrashEntry keep_state(project::Project& project, const std::string& model,
+                               const json& options) {
+  const fs::path folder = project.model_folder(model), kept = folder / "before";
+  std::error_code ec;
+  fs::remove_all(kept, ec);
+  fs::create_directories(kept, ec);
+  if (ec) throw_errno(ec.value(), "cannot make " + kept.string());
+  for (const std::string name : kStateFiles)
+    keep_file(folder / name, kept / name, name != "log.jsonl");
+  write_file_atomic(kept / kAbout, json{{"model", model}, {"options", options}}.dump() + "\n");
+  return project.move_to_trash(kept, kStateKind, model);
+}
+
 }  // namespace
 
 project::TrashEntry discard_model(project::Project& project, const std::string& model) {
@@ -187,18 +215,48 @@ json restore_checkpoint(project::Project& project, const std::string& model, int
   if (options.is_null())
     throw Error(ErrorCode::kNotFound, "it is not known how '" + model + "' was trained",
                 "train it with the same options as before; then its checkpoints can be restored");
-  ProjectLock lock(project, "model-" + model);
-  json trash = json::array();
-  for (const auto& c : all)
-    if (c.step > step)
-      trash.push_back(
-          project.move_to_trash(c.path, "checkpoint", model + "-" + std::to_string(c.step)).id);
   options["steps"] = std::max<int64_t>(1, step);
   options["minutes"] = 0;
   options["plateau_minutes"] = 0;
   // A schedule follows its target; without one the rate does not matter, no step is made.
   options["schedule"] = "constant";
+  ProjectLock lock(project, "model-" + model);
+  json trash = json::array({keep_state(project, model, options).id});
+  for (const auto& c : all)
+    if (c.step > step)
+      trash.push_back(
+          project.move_to_trash(c.path, "checkpoint", model + "-" + std::to_string(c.step)).id);
   return {{"step", step}, {"trash", trash}, {"options", options}};
+}
+
+json model_state(const project::Project& project, const std::string& trash_id) {
+  for (const auto& e : project.trash())
+    if (e.id == trash_id && e.kind == kStateKind)
+      return json::parse(
+          read_file(project.trash_folder() / e.id / fs::path(e.original).filename() / kAbout,
+                    1 << 20),
+          nullptr, false);
+  return nullptr;
+}
+
+project::TrashEntry bring_back(project::Project& project, const std::string& trash_id) {
+  const json about = model_state(project, trash_id);
+  if (!about.is_object()) return project.restore(trash_id);
+  const fs::path folder = existing(project, about.value("model", ""));
+  ProjectLock lock(project, "model-" + about.value("model", ""));
+  const auto entry = project.restore(trash_id);
+  const fs::path kept = project.folder() / entry.original;
+  std::error_code ec;
+  for (const char* name : kStateFiles) {
+    // What was not there before the restore is of the restored checkpoint.
+    if (fs::exists(kept / name, ec))
+      fs::rename(kept / name, folder / name, ec);
+    else
+      fs::remove(folder / name, ec);
+    if (ec) throw_errno(ec.value(), "cannot bring " + (folder / name).string() + " back");
+  }
+  fs::remove_all(kept, ec);
+  return entry;
 }
 
 }  // namespace likeness::tasks

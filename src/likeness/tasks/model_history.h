@@ -39,11 +39,18 @@ std::vector<HistoryEntry> model_checkpoints(const project::Project& project,
 nlohmann::json model_log(const project::Project& project, const std::string& model,
                          int64_t from_step, size_t most);
 
-/// Moves the checkpoints after `step` to the trash, so that training goes on from there. Gives
-/// {step, trash: [ids], options: of the train task whose export then fits the checkpoint}. Throws
-/// kNotFound (no such checkpoint; the model was trained before options were kept), kIo (it is being
-/// trained).
+/// Moves the checkpoints after `step` to the trash, so that training goes on from there, and keeps
+/// what the coming export and the next steps replace (weights, card, log, newest preview) in an
+/// entry of the trash too: the first of the ids. Gives {step, trash: [ids], options: of the train
+/// task whose export then fits the checkpoint}. Throws kNotFound (no such checkpoint; the model was
+/// trained before options were kept), kIo (it is being trained).
 nlohmann::json restore_checkpoint(project::Project& project, const std::string& model,
                                   int64_t step);
+
+/// Of an entry that restore_checkpoint() made: {model, options} of the export. Null for others.
+nlohmann::json model_state(const project::Project& project, const std::string& trash_id);
+/// As Project::restore(); the weights, card, log and preview of a model that was set back take the
+/// place of those that are there. Throws kIo too (the model is being trained).
+project::TrashEntry bring_back(project::Project& project, const std::string& trash_id);
 
 }  // namespace likeness::tasks
