@@ -167,9 +167,9 @@ Studio::~Studio() {
   kill();
   ::close(out_);
 }
-void Studio::kill() {
+void Studio::kill(int signal) {
   if (child_ <= 0) return;
-  ::kill(child_, SIGKILL);
+  ::kill(child_, signal);
   ::waitpid(child_, nullptr, 0);
   child_ = 0;
 }

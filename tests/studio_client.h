@@ -59,7 +59,7 @@ class Studio {
   Studio(const std::filesystem::path& folder, const std::vector<std::string>& args);
   ~Studio();
   bool running() const { return port > 0; }
-  void kill();                                   ///< SIGKILL
+  void kill(int signal = 9);                     ///< SIGKILL, or another that ends it
   int stop();                                    ///< SIGINT; gives the exit status
   void login(const std::string& password = "");  ///< fills cookie and csrf
   Place place(bool tls) const { return {address, port, tls}; }

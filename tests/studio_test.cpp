@@ -2,6 +2,7 @@
 // The real `likeness studio` on loopback: who may ask, what bad clients get, and that work
 // survives.
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include "studio_client.h"
@@ -475,6 +476,22 @@ TEST_F(StudioTest, TheInterfaceDescribesItselfAndNamesBadOptions) {
       studio->send("POST", base() + "/jobs",
                    R"({"task":"voice-convert","arguments":{"take":"../../x","voice":"v"}})"),
       422);
+  expect_error(studio->send("POST", base() + "/recordings", R"({"upload":"a","set":"../x"})"), 400);
+  const json recordings = {"work/recordings/s/a b.wav", "work/recordings/s/metadata.csv"};
+  EXPECT_NE(line_of("voice-enroll", {{"subject", "ava"}, {"recordings", recordings}})
+                .find(" ava 'a b.wav' --transcripts metadata.csv"),
+            std::string::npos);
+  for (const char* bad : {R"(["../../x.wav"])",
+                          R"(["work/recordings/a/x.wav",)"
+                          R"("work/recordings/b/y.wav"])",
+                          R"(["work/recordings/s/only.txt"])", "7"})
+    expect_error(studio->send("POST", base() + "/jobs",
+                              R"({"task":"voice-enroll","arguments":{"subject":"ava",)"
+                              R"("recordings":)" +
+                                  std::string(bad) + "}}"),
+                 422);
+  expect_error(studio->send("PUT", base() + "/jobs/999", R"({"arguments":{},"options":{}})"), 404);
+  expect_error(studio->send("GET", base() + "/jobs/999/report"), 404);
   // A person without a consent record: refused when it is asked for, not an hour later.
   studio->ok("POST", base() + "/subjects", {{"name", "mary"}, {"kind", "person"}});
   expect_error(queue({{"steps", 5}}, {{"model", "m"}, {"identity", "mary"}, {"performer", "ava"}}),
@@ -538,6 +555,20 @@ TEST_F(StudioTest, TrainingGoesOnAfterKillAndThePreviewShowsIt) {
   });
   EXPECT_GT(last_step(), saved);
   EXPECT_EQ(job(id)["attempt"], 1);
+  EXPECT_TRUE(job(id)["report"].is_null()) << "a kill leaves no report";
+  expect_error(studio->send("GET", base() + "/jobs/" + std::to_string(id) + "/report"), 404);
+  studio->kill(SIGSEGV);
+  start({"film", "--port", port});
+  studio->cookie = cookie;
+  studio->csrf = csrf;
+  EXPECT_EQ(job(id)["crashes"], 2);
+  const std::string report = studio->get(base() + "/jobs/" + std::to_string(id) + "/report").body;
+  for (const std::string& word : std::vector<std::string>{
+           "what: SIGSEGV, sent by process",
+           "command: ", "processor: ", "(train) of " + (folder_ / "film").string(), "likeness("})
+    EXPECT_NE(report.find(word), std::string::npos) << word << "\n" << report;
+  EXPECT_EQ(report.find(studio->token), std::string::npos);
+  wait_for(id, [&](const json& j) { return j["state"] == "running"; });
   EXPECT_EQ(studio->ok("GET", base() + "/models")[0]["state"], "training");
   studio->ok("POST", base() + "/jobs/" + std::to_string(id) + "/pause");
   wait_for(id, [](const json& j) { return j["state"] == "paused"; });

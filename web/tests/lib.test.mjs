@@ -21,10 +21,10 @@ async function load(name) {
   return import(pathToFileURL(out));
 }
 
-let format, route, schema, curves, keymap, edit, polygons;
+let format, route, schema, curves, keymap, edit, polygons, jobs, ranges, voice;
 before(async () => {
   globalThis.location = { hash: '', pathname: '/', search: '' };
-  [format, route, schema, curves, keymap, edit, polygons] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap', 'edit', 'polygons'].map(load));
+  [format, route, schema, curves, keymap, edit, polygons, jobs, ranges, voice] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap', 'edit', 'polygons', 'jobs', 'ranges', 'voice'].map(load));
 });
 
 test('time codes: what is shown is understood again, for every frame and rate', () => {
@@ -233,4 +233,60 @@ test('edits: the newest that fit are kept, in their order', () => {
   assert.deepEqual(edit.fitting({ done: [make(1)], undone: [make(2)] }), { done: [make(1)], undone: [make(2)] });
   assert.deepEqual(edit.fitting({ done: [make(1), make(2, 9000)], undone: [] }, 5000), { done: [], undone: [] });  // never out of order
   assert.deepEqual([{ trash: 'a' }, { trash: ['b', 'c'] }, {}, null].flatMap(edit.trashIn), ['a', 'b', 'c']);
+});
+
+test('jobs: what is copied gets a name of its own', () => {
+  assert.equal(jobs.freeName('take', []), 'take');
+  assert.equal(jobs.freeName('take', ['take.mp4']), 'take-2');
+  assert.equal(jobs.freeName('take-2.wav', ['take.wav', 'take-2.wav', 'take-3.mp4']), 'take-4.wav');
+  assert.equal(jobs.freeName('', ['take']), '');
+});
+test('jobs: what runs or is done stays as it was; what took an upload is not copied', () => {
+  const task = { schema: { properties: { seed: {} } }, arguments: { properties: { take: { kind: 'internal' }, media: { kind: 'media' } } } };
+  const job = (state, args) => ({ state, arguments: args });
+  assert.deepEqual(['queued', 'paused', 'failed', 'cancelled', 'interrupted', 'running', 'done'].filter((s) => jobs.canChange(job(s, {}), task)), ['queued', 'paused', 'failed', 'cancelled', 'interrupted']);
+  assert.ok(jobs.canCopy(job('done', { media: 1 }), task));
+  assert.ok(!jobs.canCopy(job('done', { take: 'work/takes/x' }), task));
+  assert.ok(!jobs.canChange(job('queued', {}), { schema: { properties: {} } }) && !jobs.canChange(job('queued', {}), undefined));
+});
+
+test('strokes: the radius goes along with the face, the path gets shorter and stays where it was', () => {
+  const face = { track: 3, face_from_frame: [0.003, -0.001, -0.2, 0.001, 0.003, -0.4] };
+  for (const on of ['face', 'frame']) {
+    const to = polygons.keptFromFrame({ on, track: 3 }, [face], 640, 360);
+    const radius = polygons.keptRadius(on, 25, to, 640);
+    assert.ok(Math.abs(polygons.pixelRadius({ on, radius }, polygons.inverse(to), 640) - 25) < 0.1);
+  }
+  const circle = Array.from({ length: 4000 }, (_, i) => [0.5 + 0.3 * Math.cos(i / 600), 0.5 + 0.3 * Math.sin(i / 600)]);
+  const stroke = polygons.keptStroke({ first: 0, last: 9, kind: 'exclude', on: 'face', radius: 0.05, points: circle });
+  assert.ok(stroke.points.length > 10 && stroke.points.length < 100, `${stroke.points.length} points`);
+  const away = ([x, y]) => Math.min(...stroke.points.slice(1).map((b, i) => {
+    const a = stroke.points[i];
+    const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
+    const t = Math.min(1, Math.max(0, ((x - a[0]) * dx + (y - a[1]) * dy) / (dx * dx + dy * dy)));
+    return Math.hypot(x - a[0] - t * dx, y - a[1] - t * dy);
+  }));
+  for (const p of circle) assert.ok(away(p) <= 0.05 / 20 + 1e-4);
+  let seed = 1;
+  const wild = Array.from({ length: 5000 }, () => [(seed = (seed * 16807) % 2147483647) / 2147483647, (seed = (seed * 16807) % 2147483647) / 2147483647]);
+  assert.ok(polygons.keptStroke({ first: 0, last: 9, kind: 'exclude', on: 'face', radius: 0.01, points: wild }).points.length <= polygons.kMostPathPoints);
+  assert.deepEqual(polygons.keptStroke({ first: 0, last: 0, kind: 'erase', on: 'frame', radius: 0.1, points: [[0.5, 0.5]] }).points, [[0.5, 0.5]]);
+});
+test('ranges: what is edited holds in all following frames', () => {
+  const list = [{ first: 10, last: 19, options: { a: 1 } }, { first: 30, last: 39, options: { a: 2 } }, { first: 50, last: 59, options: { a: 3 } }];
+  assert.deepEqual(ranges.followed(list, 1, 35, 100), [list[0], { first: 30, last: 99, options: { a: 2 } }]);
+  assert.deepEqual(ranges.followed(list, -1, 35, 100), [list[0], { first: 30, last: 34, options: { a: 2 } }]);
+  assert.deepEqual(ranges.followed(list, -1, 30, 100), [list[0]]);
+  assert.deepEqual(ranges.followed(list, -1, 99, 100), list);
+  assert.deepEqual(ranges.followed([], -1, 0, 100), []);
+});
+test('voices: how much is missing, and whether others can be left out', () => {
+  const v = (level, more_s) => voice.qualityText({ quality: { level, more_s, notes: [] } });
+  assert.match(v('little', 90), /^1\.5 min more are enough/);
+  assert.match(v('enough', 600), /10 min more/);
+  assert.equal(voice.qualityText({ quality: null }), 'It cannot be opened here.');
+  const refused = { state: 'failed', error: { what: "enrolling 'a' is refused (other-voice): b.wav" }, options: {} };
+  assert.ok(voice.othersVoice(refused) && !voice.othersVoice({ ...refused, options: { leave_out: true } }));
+  assert.ok(!voice.othersVoice({ ...refused, error: { what: 'no sound' } }));
+  assert.equal(voice.voiceJob([{ id: 1, task: 'voice-enroll', arguments: { subject: 'a' } }, { id: 3, task: 'voice-enroll', arguments: { subject: 'a' } }, { id: 4, task: 'voice-enroll', arguments: { subject: 'b' } }], 'a', 'voice-enroll').id, 3);
 });

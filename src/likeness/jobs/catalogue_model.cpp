@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "likeness/base/options.h"
 #include "likeness/jobs/catalogue.h"
+#include "likeness/jobs/catalogue_kinds.h"
 #include "likeness/tasks/analyse_task.h"
 #include "likeness/tasks/consent_ops.h"
 #include "likeness/tasks/evaluate_task.h"
@@ -11,34 +11,15 @@
 #include "likeness/tasks/media_library.h"
 #include "likeness/tasks/output_library.h"
 #include "likeness/tasks/presets.h"
-#include "likeness/tasks/speak.h"
 #include "likeness/tasks/swap.h"
 #include "likeness/tasks/swap_polygons.h"
 #include "likeness/tasks/train.h"
-#include "likeness/tasks/voice_clone.h"
 
 namespace likeness::jobs {
 namespace fs = std::filesystem;
 using nlohmann::json;
-namespace {
 
-struct Command {
-  std::vector<std::string> words;  ///< after `likeness`
-  void add(const std::string& flag, const std::string& value) {
-    words.push_back(flag);
-    words.push_back(value);
-  }
-};
-
-struct Kind {
-  std::string name, summary;
-  json arguments, schema;
-  Work (*make)(project::Project&, const json& arguments, const json& options);
-  Command (*command)(project::Project&, const json& arguments);
-  bool light = false;
-};
-
-// Arguments ---------------------------------------------------------------------------------------
+// Shared with the other files of the catalogue ----------------------------------------------------
 
 json argument(const char* type, const char* kind, const char* help) {
   return {{"type", type}, {"kind", kind}, {"description", help}};
@@ -50,7 +31,7 @@ json arguments_schema(const json& properties, const json& required) {
           {"required", required}};
 }
 
-std::string text_of(const json& arguments, const char* name, bool required = true) {
+std::string text_of(const json& arguments, const char* name, bool required) {
   const auto it = arguments.find(name);
   if (it == arguments.end() || it->is_null()) {
     if (!required) return "";
@@ -62,12 +43,16 @@ std::string text_of(const json& arguments, const char* name, bool required = tru
   return *it;
 }
 
+namespace {
+
 fs::path clip_path(const project::Project& project, const json& id) {
   if (!id.is_number_integer())
     throw Error(ErrorCode::kUsage, "argument media must be the number of a clip",
                 "see the list of the project's media");
   return tasks::media_file(project, tasks::media_row(project, id));
 }
+
+}  // namespace
 
 std::vector<fs::path> clips_of(const project::Project& project, const json& arguments) {
   const json list = arguments.value("media", json::array());
@@ -77,17 +62,18 @@ std::vector<fs::path> clips_of(const project::Project& project, const json& argu
   if (out.empty()) throw Error(ErrorCode::kUsage, "no clip was chosen", "choose at least one clip");
   return out;
 }
-fs::path clip_of(const project::Project& project, const json& arguments) {
-  const json id = arguments.value("media", json());
-  return clip_path(project, id.is_array() && id.size() == 1 ? id[0] : id);
+
+fs::path uploaded_path(const project::Project& p, const std::string& text, const char* name,
+                       const std::string& kind) {
+  const std::string folder = "work/" + kind + "/";
+  if (text.empty()) return {};
+  const fs::path inside = fs::path(text).lexically_normal();
+  if (inside.is_absolute() || inside.string().rfind(folder, 0) != 0)
+    throw Error(ErrorCode::kUsage, std::string("the ") + name + " is not an uploaded file",
+                "upload it first");
+  return p.folder() / inside;
 }
 
-template <typename O>
-O resolve(const project::Project& project, const std::string& task, const json& given) {
-  return tasks::resolve_options<O>(task, &project, given);
-}
-
-/// The gate is asked when the job is queued, and again when it runs.
 Work work_of(project::Project& project, std::string title, std::shared_ptr<tasks::Task> task) {
   Work work{.title = std::move(title)};
   work.authorise = [&project, task] { trust::authorise(project, task->request()); };
@@ -96,6 +82,14 @@ Work work_of(project::Project& project, std::string title, std::shared_ptr<tasks
   };
   return work;
 }
+
+namespace {
+
+fs::path clip_of(const project::Project& project, const json& arguments) {
+  const json id = arguments.value("media", json());
+  return clip_path(project, id.is_array() && id.size() == 1 ? id[0] : id);
+}
+
 template <typename T, typename... A>
 Work task_work(project::Project& project, std::string title, A&&... a) {
   return work_of(project, std::move(title), std::make_shared<T>(std::forward<A>(a)...));
@@ -219,10 +213,10 @@ Command command_swap(project::Project& p, const json& a) {
   if (const auto model = text_of(a, "model", false); !model.empty()) c.add("--model", model);
   for (const auto& [who, model] : map_of(a)) c.add("--map", who + "=" + model);
   for (const auto& range : ranges_of(a)) c.add("--range", tasks::swap_range_text(range));
-  if (const auto polygons = tasks::parse_polygons(a.value("polygons", json())); !polygons.empty())
-    c.add("--polygons", tasks::polygons_json(polygons).dump());
   if (const auto part = part_of(a))
     c.add("--frames", std::to_string(part->first) + "-" + std::to_string(part->second));
+  if (const auto polygons = tasks::parse_polygons(a.value("polygons", json())); !polygons.empty())
+    c.add("--polygons", tasks::polygons_json(polygons).dump());
   c.add("--out", swap_output(p, a, json()).string());
   return c;
 }
@@ -245,74 +239,10 @@ Command command_evaluate(project::Project& p, const json& a) {
   return c;
 }
 
-/// A file the server put into work/KIND; it is removed when the job is done with it.
-fs::path uploaded_path(const project::Project& p, const json& a, const char* name,
-                       const std::string& kind) {
-  const std::string text = text_of(a, name, false), folder = "work/" + kind + "/";
-  if (text.empty()) return {};
-  const fs::path inside = fs::path(text).lexically_normal();
-  if (inside.is_absolute() || inside.string().rfind(folder, 0) != 0)
-    throw Error(ErrorCode::kUsage, std::string("the ") + name + " is not an uploaded file",
-                "upload it first");
-  return p.folder() / inside;
-}
 fs::path evidence_path(const project::Project& p, const json& a) {
-  return uploaded_path(p, a, "evidence", "evidence");
+  return uploaded_path(p, text_of(a, "evidence", false), "evidence", "evidence");
 }
 
-/// outputs/NAME.wav
-fs::path sound_output(const project::Project& p, const json& a, const std::string& proposed) {
-  std::string name = text_of(a, "name", false);
-  if (name.empty()) name = proposed;
-  name = tasks::safe_file_name(name);
-  if (fs::path(name).extension() != ".wav") name += ".wav";
-  return p.outputs_folder() / name;
-}
-Work make_speak(project::Project& p, const json& a, const json& o) {
-  const std::string text = text_of(a, "text");
-  const fs::path out = sound_output(p, a, "speech");
-  tasks::SpeakRequest request;
-  request.text = text;
-  request.voice = text_of(a, "voice", false);
-  request.out = out;
-  return work_of(p, "Say " + out.filename().string(),
-                 std::make_shared<tasks::SpeakTask>(
-                     p, request, resolve<tasks::SpeakTaskOptions>(p, "speak", o)));
-}
-Command command_speak(project::Project& p, const json& a) {
-  Command c{{"speak", p.folder().string(), text_of(a, "text")}};
-  if (const auto voice = text_of(a, "voice", false); !voice.empty()) c.add("--voice", voice);
-  c.add("--out", sound_output(p, a, "speech").string());
-  return c;
-}
-
-std::string converted_name(const json& a, const fs::path& take) {
-  return take.stem().string() + "-as-" + text_of(a, "voice");
-}
-Work make_convert(project::Project& p, const json& a, const json& o) {
-  const std::string voice = text_of(a, "voice");
-  const fs::path take = uploaded_path(p, a, "take", "takes");
-  if (take.empty()) throw Error(ErrorCode::kUsage, "argument take is missing", "upload one");
-  const fs::path out = sound_output(p, a, converted_name(a, take));
-  Work work =
-      work_of(p, "Say " + take.filename().string() + " as " + voice,
-              std::make_shared<tasks::VoiceConvertTask>(
-                  p, take, voice, out, resolve<tasks::VoiceConvertOptions>(p, "voice_convert", o)));
-  work.run = [run = work.run, take](Progress& progress, const Cancel& cancel) {
-    const json result = run(progress, cancel);
-    std::error_code ec;
-    fs::remove_all(take.parent_path(), ec);
-    return result;
-  };
-  return work;
-}
-Command command_convert(project::Project& p, const json& a) {
-  const fs::path take = uploaded_path(p, a, "take", "takes");
-  Command c{{"voice", "convert", p.folder().string(), take.filename().string()}};
-  c.add("--voice", text_of(a, "voice"));
-  c.add("--out", sound_output(p, a, converted_name(a, take)).string());
-  return c;
-}
 Work make_consent(project::Project& p, const json& a, const json&) {
   const std::string subject = text_of(a, "subject");
   p.subject(subject);
@@ -338,16 +268,9 @@ Command command_consent(project::Project& p, const json& a) {
   return c;
 }
 
-/// With "order": where the option was declared. JSON objects are sorted by name, forms are not.
-template <typename O>
-json schema_of() {
-  O options;
-  json schema = options_schema(options);
-  int order = 0;
-  visit(options, [&](const char* name, auto&, const OptionInfo&) {
-    schema["properties"][name]["order"] = order++;
-  });
-  return schema;
+std::vector<Kind> with_voice_kinds(std::vector<Kind> all) {
+  for (Kind& kind : voice_kinds()) all.push_back(std::move(kind));
+  return all;
 }
 
 const std::vector<Kind>& kinds() {
@@ -357,7 +280,7 @@ const std::vector<Kind>& kinds() {
                              {"minItems", 1},
                              {"description", "clips to look at"}};
   static const json clip = argument("integer", "media", "footage of the performer");
-  static const std::vector<Kind> all = {
+  static const std::vector<Kind> all = with_voice_kinds({
       {"analyse", "find faces and tracks, whoever they are",
        arguments_schema({{"media", clips}}, {"media"}), schema_of<tasks::AnalyseTaskOptions>(),
        make_analyse, command_analyse},
@@ -395,18 +318,6 @@ const std::vector<Kind>& kinds() {
                          {"performer", argument("string", "subject", "who acts")}},
                         {"output", "media", "identity", "performer"}),
        schema_of<tasks::EvaluateTaskOptions>(), make_evaluate, command_evaluate},
-      {"speak", "make speech from text",
-       arguments_schema({{"text", argument("string", "text", "what to say, plain or SSML")},
-                         {"voice", argument("string", "voice", "who says it; the best here")},
-                         {"name", argument("string", "file-name", "of the file in outputs")}},
-                        {"text"}),
-       schema_of<tasks::SpeakTaskOptions>(), make_speak, command_speak},
-      {"voice-convert", "say a recorded take in an enrolled and trained person's voice",
-       arguments_schema({{"take", argument("string", "internal", "the uploaded file")},
-                         {"voice", argument("string", "voice", "whose voice to say it in")},
-                         {"name", argument("string", "file-name", "of the file in outputs")}},
-                        {"take", "voice"}),
-       schema_of<tasks::VoiceConvertOptions>(), make_convert, command_convert},
       {"consent-record", "check the evidence of a consent and sign the record",
        arguments_schema(
            {{"subject", argument("string", "subject", "who agreed")},
@@ -417,7 +328,7 @@ const std::vector<Kind>& kinds() {
            {"subject"}),
        json{{"type", "object"}, {"properties", json::object()}, {"additionalProperties", false}},
        make_consent, command_consent, true},
-  };
+  });
   return all;
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "likeness/base/atomic_file.h"
+#include "likeness/base/crash_report.h"
 #include "likeness/base/error_json.h"
 
 namespace likeness::jobs {
@@ -35,8 +36,21 @@ json field(const json& entry, const char* name) {
   const auto it = entry.find(name);
   return it == entry.end() ? json() : *it;
 }
+/// What a crash report says of a job that ran.
+std::string note_of(const project::Project& project, int64_t job, const std::string& task) {
+  return "job " + std::to_string(job) + " (" + task + ") of " + project.folder().string();
+}
 [[noreturn]] void wrong_state(const project::QueueRow& row, const std::string& what) {
   throw Error(ErrorCode::kUsage, "job " + std::to_string(row.id) + " is " + row.state, what);
+}
+
+void append_log(const fs::path& path, LogLevel level, const std::string& text) {
+  std::error_code ec;
+  fs::create_directories(path.parent_path(), ec);
+  std::ofstream out(path, std::ios::app);  // a log that cannot be written stops nothing
+  out << json{{"t", project::now_utc()}, {"level", log_level_name(level)}, {"text", text}}.dump(
+             -1, ' ', false, json::error_handler_t::replace)
+      << "\n";
 }
 
 }  // namespace
@@ -63,12 +77,21 @@ void Queue::open(const std::string& id, std::shared_ptr<project::Project> projec
     throw Error(e.code(), "another studio has " + project->name() + " open",
                 "use that one, or end it first");
   }
+  std::vector<std::pair<int64_t, std::string>> lost;
   for (auto& row : project->queue()) {
     Entry e{.project = id, .row = std::move(row)};
     e.light = e.row.entry.value("light", false);
     if (e.row.state == "running") {  // its process is gone: the lock was free
       const int crashes = e.row.entry.value("crashes", 0) + 1;
       e.row.entry["crashes"] = crashes;
+      const fs::path report =
+          crash_report_of(note_of(*project, e.row.id, e.row.entry.value("task", "")),
+                          e.row.entry.value("started_at", ""));
+      if (!report.empty()) e.row.entry["report"] = report.string();
+      lost.emplace_back(e.row.id, report.empty() ? "the program ended while this job ran"
+                                                 : "the program crashed while this job ran; "
+                                                   "the report is " +
+                                                       report.string());
       e.row.state = crashes >= kMostCrashes ? "interrupted" : "queued";
       if (e.row.state == "interrupted")
         e.row.entry["error"] = error_json(
@@ -79,6 +102,10 @@ void Queue::open(const std::string& id, std::shared_ptr<project::Project> projec
     entries_[{id, e.row.id}] = std::move(e);
   }
   projects_[id] = std::move(open);
+  for (const auto& [job, what] : lost) {
+    std::lock_guard log_lock(log_mutex_);
+    append_log(log_path_locked(id, job), LogLevel::kWarning, what);
+  }
   wake_.notify_all();
 }
 
@@ -134,7 +161,9 @@ json Queue::json_locked(const Entry& e) const {
           {"ended_at", field(d, "ended_at")},
           {"error", field(d, "error")},
           {"result", field(d, "result")},
-          {"attempt", d.value("attempt", 0)}};
+          {"attempt", d.value("attempt", 0)},
+          {"crashes", d.value("crashes", 0)},
+          {"report", field(d, "report")}};
 }
 
 void Queue::save_locked(Entry& e, const std::string& state) {
@@ -143,7 +172,7 @@ void Queue::save_locked(Entry& e, const std::string& state) {
 }
 
 json Queue::add(const std::string& project, const std::string& task, const json& arguments,
-                const json& options) {
+                const json& options, bool draft) {
   std::shared_ptr<project::Project> p;
   {
     std::lock_guard lock(mutex_);
@@ -156,7 +185,7 @@ json Queue::add(const std::string& project, const std::string& task, const json&
     std::lock_guard lock(mutex_);
     Entry e{.project = project};
     e.light = work.light;
-    e.row.state = "queued";
+    e.row.state = draft ? "paused" : "queued";
     e.row.entry = {{"task", task},       {"title", work.title}, {"arguments", arguments},
                    {"options", options}, {"light", work.light}, {"created_at", project::now_utc()},
                    {"attempt", 1}};
@@ -167,6 +196,36 @@ json Queue::add(const std::string& project, const std::string& task, const json&
     entries_[{project, e.row.id}] = std::move(e);
   }
   wake_.notify_all();
+  listener_.changed(project, shown);
+  return shown;
+}
+
+json Queue::edit(const std::string& project, int64_t job, const json& arguments,
+                 const json& options) {
+  const auto check = [](const Entry& e) {
+    if (e.row.state == "running" || e.row.state == "done")
+      wrong_state(e.row, "copy it as a new job instead");
+  };
+  std::shared_ptr<project::Project> p;
+  std::string task;
+  {
+    std::lock_guard lock(mutex_);
+    const Entry& e = entry_locked(project, job);
+    check(e);
+    p = open_locked(project).project;
+    task = e.row.entry.value("task", "");
+  }
+  const Work work = make_(*p, task, arguments, options);
+  if (work.authorise) work.authorise();
+  json shown;
+  {
+    std::lock_guard lock(mutex_);
+    Entry& e = entry_locked(project, job);
+    check(e);  // it may have begun meanwhile
+    e.row.entry.update({{"title", work.title}, {"arguments", arguments}, {"options", options}});
+    save_locked(e, e.row.state);
+    shown = json_locked(e);
+  }
   listener_.changed(project, shown);
   return shown;
 }
@@ -344,6 +403,7 @@ void Queue::run(Key key) {
   }
   listener_.changed(key.first, shown);
   t_job = key;
+  const CrashNote note(note_of(*project, key.second, entry.value("task", "")));
   Progress progress([&](const ProgressState& s, bool ends) { this->progress(key, s, ends); });
   try {
     const Work work =
@@ -434,14 +494,21 @@ void Queue::on_log(LogLevel level, const std::string& text) {
   }
   {
     std::lock_guard lock(log_mutex_);
-    std::error_code ec;
-    fs::create_directories(path.parent_path(), ec);
-    std::ofstream out(path, std::ios::app);  // a log that cannot be written stops nothing
-    out << json{{"t", project::now_utc()}, {"level", log_level_name(level)}, {"text", text}}.dump(
-               -1, ' ', false, json::error_handler_t::replace)
-        << "\n";
+    append_log(path, level, text);
   }
   if (listener_.logged) listener_.logged(key.first, key.second, level, text);
+}
+
+std::string Queue::report(const std::string& project, int64_t job) const {
+  fs::path path;
+  {
+    std::lock_guard lock(mutex_);
+    path = entry_locked(project, job).row.entry.value("report", "");
+  }
+  for (const fs::path& known : crash_reports())  // nothing else is read
+    if (known.filename() == path.filename()) return read_file(known, 1 << 20);
+  throw Error(ErrorCode::kNotFound, "there is no crash report of job " + std::to_string(job),
+              "the newest reports are kept; look at its log");
 }
 
 json Queue::log(const std::string& project, int64_t job, size_t from) const {

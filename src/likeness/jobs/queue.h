@@ -66,11 +66,17 @@ class Queue {
   void request_stop();
 
   /// All give the job as JSON: {id, task, title, arguments, options, state, progress, created_at,
-  /// started_at, ended_at, error, result, attempt}. Throw kNotFound, kUsage (not in this state).
+  /// started_at, ended_at, error, result, attempt, crashes, report}. Throw kNotFound, kUsage (not
+  /// in this state). A draft is paused from the start: it waits until it is resumed.
   nlohmann::json add(const std::string& project, const std::string& task,
-                     const nlohmann::json& arguments, const nlohmann::json& options);
+                     const nlohmann::json& arguments, const nlohmann::json& options,
+                     bool draft = false);
   nlohmann::json jobs(
       const std::string& project) const;  ///< unfinished in order, then newest first
+  /// Other arguments and options for a job that waits, or that ended without success and can be
+  /// tried again; checked like those of a new one.
+  nlohmann::json edit(const std::string& project, int64_t job, const nlohmann::json& arguments,
+                      const nlohmann::json& options);
   nlohmann::json cancel(const std::string& project, int64_t job);
   nlohmann::json pause(const std::string& project, int64_t job);
   nlohmann::json resume(const std::string& project, int64_t job);
@@ -78,6 +84,8 @@ class Queue {
   /// The unfinished jobs in a new order; ids not named keep their order behind.
   nlohmann::json order(const std::string& project, const std::vector<int64_t>& ids);
   void remove(const std::string& project, int64_t job);
+  /// The text of the crash report of a job under which the program ended. Throws kNotFound.
+  std::string report(const std::string& project, int64_t job) const;
   /// {lines: [{t, level, text}], next}
   nlohmann::json log(const std::string& project, int64_t job, size_t from) const;
 

@@ -124,6 +124,55 @@ TEST_F(QueueTest, NewOrderDecidesWhatIsNext) {
   EXPECT_EQ(order_, (std::vector<std::string>{"a", "d", "b", "c"}));
 }
 
+TEST_F(QueueTest, AJobThatWaitsCanBeChanged) {
+  queue_ = make_queue();
+  queue_->open("p", project_);
+  const auto first = add("first", {{"steps", 1}}), second = add("second", {{"steps", 1}});
+  wait_state(first, "running");
+  EXPECT_EQ(queue_->edit("p", second, {{"a", 1}}, {{"steps", 2}})["options"]["steps"], 2);
+  EXPECT_EQ(job(second)["arguments"], (json{{"a", 1}}));
+  EXPECT_THROW(queue_->edit("p", first, json::object(), {{"steps", 2}}), Error);
+  EXPECT_THROW(queue_->edit("p", second, json::object(), {{"refused", true}}), Error);
+  EXPECT_THROW(queue_->edit("p", 999, json::object(), json::object()), Error);
+  EXPECT_EQ(job(second)["options"], (json{{"steps", 2}})) << "what was refused changed nothing";
+  EXPECT_EQ(project_->queue().back().entry["options"]["steps"], 2) << "it is kept";
+  queue_->pause("p", second);
+  queue_->edit("p", second, json::object(), {{"steps", 3}});
+  EXPECT_EQ(job(second)["state"], "paused");
+  queue_->resume("p", second);
+  allowed_ = 4;
+  wait_state(second, "done");
+  EXPECT_EQ(job(second)["result"]["steps"], 3);
+  EXPECT_THROW(queue_->edit("p", second, json::object(), json::object()), Error);
+}
+
+TEST_F(QueueTest, WhatFailedIsChangedAndTriedAgain) {
+  queue_ = make_queue();
+  queue_->open("p", project_);
+  const auto id = add("a", {{"fail", true}});
+  wait_state(id, "failed");
+  EXPECT_EQ(queue_->edit("p", id, json::object(), {{"fail", false}})["state"], "failed");
+  EXPECT_EQ(job(id)["error"]["hint"], "repair it") << "until it is tried again";
+  queue_->retry("p", id);
+  wait_state(id, "done");
+}
+
+TEST_F(QueueTest, ADraftWaitsUntilItIsResumed) {
+  queue_ = make_queue();
+  queue_->open("p", project_);
+  const int64_t draft = queue_->add("p", "draft", json::object(), json::object(), true)["id"];
+  const auto other = add("other");
+  wait_state(other, "done");
+  EXPECT_EQ(job(draft)["state"], "paused");
+  queue_.reset();  // and after a restart
+  queue_ = make_queue();
+  queue_->open("p", project_);
+  EXPECT_EQ(job(draft)["state"], "paused");
+  queue_->resume("p", draft);
+  wait_state(draft, "done");
+  EXPECT_EQ(order_, (std::vector<std::string>{"other", "draft"}));
+}
+
 TEST_F(QueueTest, PauseFreesTheRunnerAndResumeGoesOn) {
   queue_ = make_queue();
   queue_->open("p", project_);

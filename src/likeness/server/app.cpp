@@ -8,6 +8,7 @@
 #include "likeness/base/file_facts.h"
 #include "likeness/base/hash.h"
 #include "likeness/server/ranges.h"
+#include "likeness/tasks/media_library.h"
 
 namespace likeness::server {
 namespace fs = std::filesystem;
@@ -24,6 +25,20 @@ json read_settings(const fs::path& path) {
   } catch (const Error&) {  // none yet
   }
   return json::object();
+}
+
+/// Files that were sent for a job that was never queued: they show a person, and nobody would find
+/// them again.
+void remove_unused_uploads(const fs::path& project, const json& jobs) {
+  std::string used;
+  for (const json& job : jobs) used += job["arguments"].dump();
+  for (const char* kind : {"evidence", "takes", "recordings"}) {
+    std::error_code ec, gone;
+    for (const auto& set : fs::directory_iterator(project / "work" / kind, ec))
+      if (used.find(std::string(kind) + "/" + set.path().filename().string() + "/") ==
+          std::string::npos)
+        fs::remove_all(set.path(), gone);
+  }
 }
 
 fs::path clean(const fs::path& folder) {
@@ -75,6 +90,7 @@ App::Open App::open(const fs::path& where) {
     std::error_code ec;  // of uploads that a killed server left
     fs::remove_all(folder / "work" / "uploads", ec);
     queue_.open(id, open.project);
+    remove_unused_uploads(folder, queue_.jobs(id));
     it = open_.emplace(id, std::move(open)).first;
   }
   if (!parts_.settings.empty()) {
@@ -155,10 +171,11 @@ void App::job_changed(const std::string& project, const json& job) {
   if (state != "done" && state != "paused" && state != "cancelled") return;
   if (task == "train") watch_training();  // the last rows
   static const std::map<std::string, std::vector<const char*>> kTouches = {
-      {"analyse", {"faces"}},    {"extract", {"faces", "facesets", "subjects"}},
-      {"train", {"models"}},     {"swap", {"outputs", "faces"}},
-      {"evaluate", {"outputs"}}, {"consent-record", {"consents", "subjects"}},
-      {"speak", {"outputs"}},    {"voice-convert", {"outputs"}}};
+      {"analyse", {"faces"}},       {"extract", {"faces", "facesets", "subjects"}},
+      {"train", {"models"}},        {"swap", {"outputs", "faces"}},
+      {"evaluate", {"outputs"}},    {"consent-record", {"consents", "subjects"}},
+      {"speak", {"outputs"}},       {"voice-convert", {"outputs"}},
+      {"voice-enroll", {"voices"}}, {"voice-train", {"voices"}}};
   const auto it = kTouches.find(task);
   if (it == kTouches.end()) return;
   for (const char* what : it->second) changed(project, what);
@@ -207,17 +224,20 @@ void App::watch_training() {
 }
 
 std::string keep_upload(App& app, const Request& r, const project::Project& p,
-                        const std::string& kind) {
+                        const std::string& kind, const std::string& set) {
   const std::string upload = r.json().value("upload", "");
-  if (!is_id(upload)) throw HttpError{400, "bad_request", "that is no upload", "begin one"};
+  if (!is_id(upload) || (!set.empty() && !is_id(set)))
+    throw HttpError{400, "bad_request", "that is no upload", "begin one"};
   const fs::path file = app.uploads().finish(r.param("project"), upload);
-  const fs::path folder = p.folder() / "work" / kind / upload;
+  const fs::path inside = fs::path("work") / kind / (set.empty() ? upload : set);
+  const fs::path folder = p.folder() / inside;
   std::error_code ec;
   fs::create_directories(folder, ec);
-  fs::rename(file, folder / file.filename(), ec);
+  const fs::path to = tasks::free_name(folder, file.filename().string());
+  fs::rename(file, to, ec);
   app.uploads().drop(r.param("project"), upload);
   if (ec) throw_errno(ec.value(), "cannot keep the upload");
-  return "work/" + kind + "/" + upload + "/" + file.filename().string();
+  return (inside / to.filename()).string();
 }
 
 void add_routes(Router& router, App& app) {

@@ -123,9 +123,10 @@ void add_doctor_routes(Router& router, App& app);
 void add_routes(Router& router, App& app);
 
 /// The upload that the body names goes to work/KIND of the project, outside its media; gives the
-/// path below the project. HttpError 400 when the body names none.
+/// path below the project, work/KIND/SET/NAME. Uploads of one `set` lie together; without one the
+/// upload begins its own. HttpError 400 when the body names none.
 std::string keep_upload(App& app, const Request& request, const project::Project& project,
-                        const std::string& kind);
+                        const std::string& kind, const std::string& set = "");
 /// One clip as the API shows it.
 nlohmann::json media_json(App& app, const project::Project& project, const project::MediaRow& row);
 

@@ -26,6 +26,22 @@ Response naming_option(F&& body) {
   }
 }
 
+/// Folders of the files that were uploaded for a job, below the project.
+std::vector<std::filesystem::path> uploads_of(const json& arguments) {
+  std::vector<std::filesystem::path> out;
+  const json& a = arguments.is_object() ? arguments : json::object();
+  for (const auto& [name, kind] :
+       {std::pair("evidence", "work/evidence/"), std::pair("take", "work/takes/"),
+        std::pair("recordings", "work/recordings/")}) {
+    const json given = a.value(name, json());
+    const json& first = given.is_array() && !given.empty() ? given[0] : given;
+    const std::string path = first.is_string() ? first.get<std::string>() : "";
+    if (path.rfind(kind, 0) == 0 && path.find("..") == std::string::npos)
+      out.push_back(std::filesystem::path(path).parent_path());
+  }
+  return out;
+}
+
 Response add(App& app, const Request& r) {
   const json body = r.json();
   const std::string project = r.param("project"), task = body.at("task");
@@ -44,12 +60,28 @@ Response add(App& app, const Request& r) {
       }
     }
     if (arguments.is_object()) arguments.erase("restart");  // once, not on every resume
-    return Response::json(app.queue().add(project, task, arguments, options), 201);
+    return Response::json(
+        app.queue().add(project, task, arguments, options, body.value("draft", false)), 201);
+  });
+}
+
+Response edit(App& app, const Request& r) {
+  const json body = r.json();
+  app.open_id(r.param("project"));
+  return naming_option([&] {
+    return Response::json(app.queue().edit(r.param("project"), r.id("job"),
+                                           body.value("arguments", json::object()),
+                                           body.value("options", json::object())));
   });
 }
 
 void add_actions(Router& router, App& app) {
   const std::string base = "/v1/projects/{project}/jobs";
+  auto& put = router.add("PUT", base + "/{job}",
+                         "other arguments and options for one that is not running and not done",
+                         [&app](const Request& r) { return edit(app, r); });
+  put.body = object_schema({"arguments: object", "options: object"});
+  put.lane = Lane::kSlow;
   using Action = json (jobs::Queue::*)(const std::string&, int64_t);
   const auto action = [&](const char* name, const char* summary, Action what) {
     router.add("POST", base + "/{job}/" + name, summary, [&app, what](const Request& r) {
@@ -76,15 +108,12 @@ void add_actions(Router& router, App& app) {
   order.body = object_schema({"ids: array numbers of jobs, first to run first"});
   router.add("DELETE", base + "/{job}", "forget a finished one", [&app](const Request& r) {
     const auto p = app.project(r);
-    std::string evidence;  // a consent that could not be recorded: its video shows a person
+    std::vector<std::filesystem::path> uploads;  // of a job that failed: they show a person
     for (const auto& job : app.queue().jobs(r.param("project")))
-      if (job["id"] == r.id("job") && job["task"] == "consent-record" &&
-          job["arguments"].is_object())
-        evidence = job["arguments"].value("evidence", "");
+      if (job["id"] == r.id("job")) uploads = uploads_of(job["arguments"]);
     app.queue().remove(r.param("project"), r.id("job"));
     std::error_code ec;
-    if (evidence.rfind("work/evidence/", 0) == 0 && evidence.find("..") == std::string::npos)
-      std::filesystem::remove_all((p->folder() / evidence).parent_path(), ec);
+    for (const auto& folder : uploads) std::filesystem::remove_all(p->folder() / folder, ec);
     return Response::json({{"removed", r.id("job")}});
   });
   auto& log = router.add("GET", base + "/{job}/log", "its log lines", [&app](const Request& r) {
@@ -94,6 +123,14 @@ void add_actions(Router& router, App& app) {
                         static_cast<size_t>(r.number("from", 0, 0, 1'000'000'000))));
   });
   log.query = {{"from", "number of the first line wanted"}};
+  auto& report =
+      router.add("GET", base + "/{job}/report", "the crash report, when the program ended under it",
+                 [&app](const Request& r) {
+                   app.open_id(r.param("project"));
+                   return Response::bytes(app.queue().report(r.param("project"), r.id("job")),
+                                          "text/plain; charset=utf-8");
+                 });
+  report.answer = "text/plain";
 }
 
 }  // namespace
@@ -102,6 +139,8 @@ void add_job_routes(Router& router, App& app) {
   router.add("GET", "/v1/tasks", "every task with its options, arguments and presets",
              [&app](const Request&) { return Response::json(app.parts().tasks); });
   const auto body = object_schema({"task: string", "arguments?: object", "options?: object"});
+  const auto job = object_schema({"task: string", "arguments?: object", "options?: object",
+                                  "draft?: boolean it waits until it is resumed"});
   auto& command = router.add(
       "POST", "/v1/projects/{project}/command", "the same as a command line",
       [&app](const Request& r) {
@@ -122,7 +161,7 @@ void add_job_routes(Router& router, App& app) {
              });
   auto& make = router.add("POST", "/v1/projects/{project}/jobs", "queue a job",
                           [&app](const Request& r) { return add(app, r); });
-  make.body = body;
+  make.body = job;
   make.lane = Lane::kSlow;
   add_actions(router, app);
 }

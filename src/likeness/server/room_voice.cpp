@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Voices that can speak, and takes to be said in one of them. Speaking and converting are jobs.
+// Voices, recordings to enrol one from, and takes to be said in one. What is done with them are
+// jobs.
 #include "likeness/server/app.h"
 #include "likeness/tasks/voice_ops.h"
 
@@ -23,6 +24,19 @@ void add_voice_routes(Router& router, App& app) {
       });
   take.body = object_schema({"upload: string its id"});
   take.lane = Lane::kSlow;
+  auto& recording = router.add(
+      "POST", "/v1/projects/{project}/recordings",
+      "a finished upload as a recording, or a text of one, for a voice-enroll job; those of one "
+      "set go together, and are removed when the job is done",
+      [&app](const Request& r) {
+        const auto p = app.project(r);
+        const std::filesystem::path kept =
+            keep_upload(app, r, *p, "recordings", r.json().value("set", ""));
+        return Response::json(
+            {{"recording", kept.string()}, {"set", kept.parent_path().filename().string()}}, 201);
+      });
+  recording.body = object_schema({"upload: string its id", "set?: string of the recording before"});
+  recording.lane = Lane::kSlow;
 }
 
 }  // namespace likeness::server

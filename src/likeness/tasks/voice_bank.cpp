@@ -21,7 +21,6 @@ extern const char* const kEmbeddedBank;
 namespace {
 
 /// Speech that is enough to begin with, and what is worth aiming at.
-constexpr double kEnoughS = 180, kGoodS = 1200;
 
 using Diphone = std::pair<std::string, std::string>;
 
@@ -170,8 +169,8 @@ json bank_state(const project::Project& project, const std::string& subject, siz
           {"coverage", now.to_json()},
           {"coverage_grew", grew},
           {"next", coming},
-          {"enough_in_s", std::max(0.0, kEnoughS - speech_s)},
-          {"good_in_s", std::max(0.0, kGoodS - speech_s)}};
+          {"enough_in_s", std::max(0.0, kEnoughVoice_s - speech_s)},
+          {"good_in_s", std::max(0.0, kGoodVoice_s - speech_s)}};
 }
 
 json bank_take(project::Project& project, const std::string& subject,

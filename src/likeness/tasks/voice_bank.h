@@ -22,6 +22,9 @@ struct BankSentence {
 };
 const std::vector<BankSentence>& bank_sentences();
 
+/// Seconds of speech from which a first voice can be made, and from which more adds little.
+inline constexpr double kEnoughVoice_s = 180, kGoodVoice_s = 1200;
+
 /// What has been read so far, in sounds and pairs of neighbouring sounds (diphones).
 struct BankCoverage {
   size_t sentences = 0, diphones = 0, all_diphones = 0, phones = 0, all_phones = 0;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/tasks/voice_ops.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "likeness/base/error.h"
 #include "likeness/tasks/speak.h"
+#include "likeness/tasks/voice_bank.h"
 #include "likeness/tasks/voice_enroll.h"
 #include "likeness/tasks/voice_enroll_store.h"
 #include "likeness/trust/consent.h"
@@ -13,6 +15,25 @@
 namespace likeness::tasks {
 
 namespace {
+
+/// What can be expected of it, and how much more speech would help.
+nlohmann::json quality_of(const VoiceIndex& index) {
+  const double speech_s = index.speech_s();
+  const bool enough = speech_s >= kEnoughVoice_s, good = speech_s >= kGoodVoice_s;
+  nlohmann::json notes = nlohmann::json::array();
+  for (const auto& r : index.recordings)
+    for (const auto& w : r.warnings) {
+      notes.push_back({{"recording", r.name}});
+      if (w.is_object()) notes.back().update(w);
+    }
+  return {{"level", good     ? "good"
+                    : enough ? "enough"
+                             : "little"},
+          {"more_s", std::max(0.0, (enough ? kGoodVoice_s : kEnoughVoice_s) - speech_s)},
+          {"recordings", index.recordings.size()},
+          {"f0_median_hz", index.f0_median_hz()},
+          {"notes", std::move(notes)}};
+}
 
 /// Minutes and clips, where the material can be opened now.
 nlohmann::json enrolled_row(const project::Project& project, const project::Subject& subject) {
@@ -32,7 +53,8 @@ nlohmann::json enrolled_row(const project::Project& project, const project::Subj
                       {"works", trained},
                       {"minutes", nullptr},
                       {"clips", nullptr},
-                      {"clips_with_text", nullptr}};
+                      {"clips_with_text", nullptr},
+                      {"quality", nullptr}};
   if (!trained)
     j["problem"] = "it must be trained first: likeness voice train PROJECT " + subject.name;
   try {
@@ -48,6 +70,7 @@ nlohmann::json enrolled_row(const project::Project& project, const project::Subj
     j["minutes"] = index.speech_s() / 60;
     j["clips"] = index.clips();
     j["clips_with_text"] = with_text;
+    j["quality"] = quality_of(index);
     char text[80];
     std::snprintf(text, sizeof text, "%.1f min of speech, %zu clips, %s", index.speech_s() / 60,
                   index.clips(), trained ? "trained" : "not trained yet");

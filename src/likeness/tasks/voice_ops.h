@@ -13,7 +13,9 @@ namespace likeness::tasks {
 
 /// [{name, engine, language, rate_hz, licence, origin, title, works, problem?, default}], then the
 /// subjects whose voice is enrolled: engine "enrolled", works = trained, and {kind, minutes, clips,
-/// clips_with_text, trained}; minutes are null where they cannot be read (revoked, no key here).
+/// clips_with_text, trained, quality: {level: little, enough or good, more_s, recordings,
+/// f0_median_hz, notes: [{recording, rule, text}]}}; minutes and quality are null where they cannot
+/// be read (revoked, no key here).
 nlohmann::json list_project_voices(const project::Project& project);
 
 /// {cosine, verdict, different_speakers_this_alike, one_speaker_this_unlike, equal_error_rate,

@@ -87,6 +87,7 @@ export async function call<T>(path: string, options: RequestOptions = {}): Promi
 }
 
 export const get = <T>(path: string, signal?: AbortSignal) => call<T>(path, { signal });
+export const getText = async (path: string) => (await request(path, {})).text();
 export const post = <T>(path: string, body: unknown = {}, signal?: AbortSignal) => call<T>(path, { method: 'POST', body, signal });
 export const put = <T>(path: string, body: unknown = {}) => call<T>(path, { method: 'PUT', body });
 export const patch = <T>(path: string, body: unknown = {}) => call<T>(path, { method: 'PATCH', body });

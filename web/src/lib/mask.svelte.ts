@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The drawing over the mask while the Swap room is open: what is drawn, what is chosen, and every step
 // back. The room keeps the closed polygons with its other settings.
-import { coversFrame, kept, movedPoint, nextDrawn, replaced, stepBack, stepForth, stepped, withoutPoint, withPoint, type Drawing, type MaskPolygon, type PolygonKind, type Steps } from './polygons';
+import { coversFrame, kept, keptStroke, movedPoint, nextDrawn, replaced, stepBack, stepForth, stepped, withoutPoint, withPoint, type Drawing, type MaskPolygon, type PolygonKind, type Steps } from './polygons';
 import type { Point } from './types';
+
+export const [kLeastSize, kMostSize] = [0.002, 0.25];
 
 export class MaskDrawing {
   drawing = $state.raw<Drawing>({ polygons: [], open: null });
   /** Index of the polygon, and of its point, that are worked on; -1: none. */
   chosen = $state(-1);
   point = $state(-1);
+  /** What the brush does; null: there is no brush. */
+  brush = $state<PolygonKind | null>(null);
+  /** Radius of the brush, in widths of the picture. */
+  size = $state(0.03);
+  /** What is painted follows the face, or stands still in the frame. */
+  brushOn = $state<MaskPolygon['on']>('face');
+  /** The stroke that is painted now. */
+  painted = $state.raw<MaskPolygon | null>(null);
   /** Is the mask that the renderer uses shown? */
   shown = $state(false);
   #steps: Steps = { past: [], future: [] };
@@ -29,9 +39,34 @@ export class MaskDrawing {
     this.#steps = { past: [], future: [] };
     this.#dragged = null;
     this.chosen = this.point = -1;
+    this.painted = null;
+  }
+
+  /** Takes the brush, or puts it down when it does that already. */
+  take(kind: PolygonKind | null) {
+    if (this.open) this.leave();
+    this.brush = this.brush === kind ? null : kind;
+    this.painted = null;
+    this.chosen = this.point = -1;
+  }
+  resize(by: number) {
+    this.size = Math.min(kMostSize, Math.max(kLeastSize, this.size * by));
+  }
+  press(stroke: MaskPolygon) {
+    this.painted = stroke;
+  }
+  paint(to: Point) {
+    if (this.painted) this.painted = { ...this.painted, points: [...this.painted.points, to] };
+  }
+  /** The brush is lifted: one stroke, one step back. */
+  lift() {
+    const stroke = this.painted;
+    this.painted = null;
+    if (stroke) this.#do({ ...this.drawing, polygons: [...this.polygons, keptStroke(stroke)] });
   }
 
   begin(kind: PolygonKind, on: MaskPolygon['on'], first: number, last: number) {
+    this.brush = null;
     this.#do({ ...this.drawing, open: { first, last, kind, on, points: [] } });
     this.chosen = this.point = -1;
   }
@@ -55,6 +90,7 @@ export class MaskDrawing {
   }
   leave() {
     if (this.open) this.#do({ ...this.drawing, open: null });
+    else if (this.brush) this.take(null);
     else this.chosen = this.point = -1;
   }
 
@@ -81,7 +117,7 @@ export class MaskDrawing {
     }
     const polygon = this.polygons[this.chosen];
     if (!polygon) return;
-    if (this.point < 0 || polygon.points.length <= 3) return this.remove(this.chosen);
+    if (this.point < 0 || polygon.radius || polygon.points.length <= 3) return this.remove(this.chosen);
     this.change(this.chosen, { points: withoutPoint(polygon, this.point) });
     this.point = -1;
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Polygons drawn over the mask of a swap. On a face their points lie in the unit square of the aligned
+// What is drawn over the mask of a swap: polygons, and strokes of a round brush. On a face their points lie in the unit square of the aligned
 // face, so that they follow the head; on the frame in units of its width and height. Everything here is
 // pure: what is done gives a new list, and the lists of before are what undo goes back to.
 import type { Point } from './types';
 
-export type PolygonKind = 'exclude' | 'include';
+export type PolygonKind = 'exclude' | 'include' | 'erase';
 export interface MaskPolygon {
   first: number;
   last: number;
@@ -12,6 +12,9 @@ export interface MaskPolygon {
   on: 'face' | 'frame';
   /** The face it lies on. */
   track?: number;
+  /** Of a stroke; a polygon has none. In the unit of the points, on the frame of its width. */
+  radius?: number;
+  /** Corners, or the path of a stroke. */
   points: Point[];
 }
 /** What is drawn: closed ones, and the one that gets its points now. */
@@ -23,6 +26,7 @@ export interface Drawing {
 export type Affine = [number, number, number, number, number, number];
 
 const kMostSteps = 200;
+export const kMostPathPoints = 1000;
 const kDigits = 1e4;
 
 export const apply = ([a, b, c, d, e, f]: Affine, [x, y]: Point): Point => [a * x + b * y + c, d * x + e * y + f];
@@ -38,6 +42,35 @@ export function keptFromFrame(polygon: Pick<MaskPolygon, 'on' | 'track'>, faces:
   if (polygon.on === 'frame') return [1 / width, 0, 0, 0, 1 / height, 0];
   const face = faces.find((f) => polygon.track === undefined || f.track === polygon.track);
   return face?.face_from_frame?.length === 6 ? (face.face_from_frame as Affine) : null;
+}
+
+/** How much longer a map makes things. */
+export const scaleOf = ([a, b, , d, e]: Affine) => Math.sqrt(Math.abs(a * e - b * d));
+/** Radius of a stroke in pixels of the frame, `there` from where it is kept. */
+export const pixelRadius = (p: Pick<MaskPolygon, 'on' | 'radius'>, there: Affine, width: number) => (p.radius ?? 0) * (p.on === 'frame' ? width : scaleOf(there));
+export const keptRadius = (on: MaskPolygon['on'], pixels: number, to: Affine, width: number) => Math.max(1e-4, Math.round((on === 'frame' ? pixels / width : pixels * scaleOf(to)) * kDigits) / kDigits);
+
+/** A path without the points that are nearer than `tolerance` to what is left (Ramer, Douglas and Peucker). */
+export function simplified(path: Point[], tolerance: number): Point[] {
+  const first = path[0];
+  const last = path.at(-1);
+  if (!first || !last || path.length < 3) return path;
+  const [dx, dy] = [last[0] - first[0], last[1] - first[1]];
+  const along = dx * dx + dy * dy;
+  let [at, most] = [0, tolerance];
+  path.forEach(([x, y], i) => {
+    const t = along > 0 ? Math.min(1, Math.max(0, ((x - first[0]) * dx + (y - first[1]) * dy) / along)) : 0;
+    const away = Math.hypot(x - first[0] - t * dx, y - first[1] - t * dy);
+    if (away > most) [at, most] = [i, away];
+  });
+  if (at === 0) return [first, last];
+  return [...simplified(path.slice(0, at + 1), tolerance).slice(0, -1), ...simplified(path.slice(at), tolerance)];
+}
+/** A stroke as it is kept: its path off by a twentieth of the brush at most, and no longer than the program takes. */
+export function keptStroke(p: MaskPolygon): MaskPolygon {
+  let points = p.points;
+  for (let part = 20; points.length > 2 && (part === 20 || points.length > kMostPathPoints); part /= 2) points = simplified(p.points, (p.radius ?? 0) / part);
+  return { ...p, points: points.map(kept) };
 }
 
 /** A point as it is kept: short, and inside what the program takes. */

@@ -39,6 +39,9 @@ class Store {
   loading = $state(false);
   /** Grows when faces of the project changed: rooms that show faces fetch them again. */
   facesVersion = $state(0);
+  swapVersion = $state(0);
+  /** Grows when a voice was enrolled or trained. */
+  voicesVersion = $state(0);
   #opening: string | null = null;
   #uiTimer = 0;
   #pending = new Map<ListName, number>();
@@ -176,6 +179,7 @@ class Store {
     else if (event.type === 'project') {
       const what = String(event.what);
       this.refresh(...(kRefreshOf[what] ?? []));
+      if (what === 'voices') this.voicesVersion++;
       if (what === 'faces' || what === 'facesets' || what === 'trash') this.facesVersion++;
     } else if (event.type === 'preview' || event.type === 'train') {
       const model = this.models.find((m) => m.name === event.model);
@@ -195,7 +199,7 @@ class Store {
     const look = this.#lookAt(job);
     // Who is in the room already sees it.
     if (job.state === 'done' && look?.room !== router.route.room && router.route.room !== 'jobs') toasts.note(`${job.title}: done.`, look);
-    const shownThere = job.task === 'consent-record' && router.route.room === 'consent';
+    const shownThere = (job.task === 'consent-record' && router.route.room === 'consent') || (/^voice-(enroll|train)$/.test(job.task) && router.route.room === 'voice');
     if (job.state === 'failed' && job.error && !shownThere) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: String(job.id), query: {} }) } });
     if (!['done', 'failed', 'cancelled'].includes(job.state)) return;
     this.refresh('media', 'facesets', 'subjects', 'models', 'outputs', 'consents');
@@ -205,7 +209,7 @@ class Store {
 
   #lookAt(job: Job) {
     const model = job.arguments.model;
-    const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''], speak: ['voice', ''], 'voice-convert': ['voice', ''], 'consent-record': ['consent', String(job.arguments.subject ?? '')] }[job.task];
+    const target = { extract: ['faces', ''], train: ['train', typeof model === 'string' ? model : ''], swap: ['outputs', ''], speak: ['voice', ''], 'voice-convert': ['voice', ''], 'voice-enroll': ['voice', String(job.arguments.subject ?? '')], 'voice-train': ['voice', String(job.arguments.subject ?? '')], 'consent-record': ['consent', String(job.arguments.subject ?? '')] }[job.task];
     return target ? { room: target[0], label: 'Look', run: () => router.go({ room: target[0] as 'faces', item: target[1]!, query: {} }) } : undefined;
   }
 
@@ -231,6 +235,12 @@ class Store {
     if (!id) return;
     clearTimeout(this.#uiTimer);
     this.#uiTimer = window.setTimeout(() => this.#write(id), 800);
+  }
+
+  /** Settings of the Swap room that come from elsewhere: the room reads them again. */
+  keepSwap(swap: NonNullable<UiState['swap']>) {
+    this.keep({ swap });
+    this.swapVersion++;
   }
 
   #write(id: string) {

@@ -138,6 +138,8 @@ export interface JsonSchema {
   items?: JsonSchema;
   properties?: Record<string, JsonSchema>;
   required?: string[];
+  /** Of an argument: what picks it. */
+  kind?: string;
 }
 
 export type Values = Record<string, unknown>;
@@ -178,6 +180,9 @@ export interface Job {
   error: ErrorBody | null;
   result: unknown;
   attempt: number;
+  /** How often the program ended under it, and the file of its crash report. */
+  crashes: number;
+  report: string | null;
 }
 
 export interface LogLine {
@@ -251,7 +256,9 @@ export interface VoiceRow {
   problem?: string;
   minutes?: number | null;
   clips?: number | null;
+  clips_with_text?: number | null;
   trained?: boolean;
+  quality?: { level: 'little' | 'enough' | 'good'; more_s: number; recordings: number; f0_median_hz: number; notes: { recording: string; rule?: string; text?: string }[] } | null;
 }
 
 export interface Verification {
