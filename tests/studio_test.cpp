@@ -568,7 +568,10 @@ TEST_F(StudioTest, TrainingGoesOnAfterKillAndThePreviewShowsIt) {
            "command: ", "processor: ", "(train) of " + (folder_ / "film").string(), "likeness("})
     EXPECT_NE(report.find(word), std::string::npos) << word << "\n" << report;
   EXPECT_EQ(report.find(studio->token), std::string::npos);
-  wait_for(id, [&](const json& j) { return j["state"] == "running"; });
+  const int64_t after = checkpoints().back()["step"];
+  wait_for(id, [&](const json& j) {
+    return j["state"] == "running" && checkpoints().back()["step"] > after;
+  });
   EXPECT_EQ(studio->ok("GET", base() + "/models")[0]["state"], "training");
   studio->ok("POST", base() + "/jobs/" + std::to_string(id) + "/pause");
   wait_for(id, [](const json& j) { return j["state"] == "paused"; });
