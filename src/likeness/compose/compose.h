@@ -80,6 +80,13 @@ ImageF match_color(const ImageF& source, const ImageF& source_mask, const ImageF
 /// not looked at.
 void match_edge(ImageF& over, const ImageF& base, const ImageF& mask, float reach_px, float amount);
 
+/// Where a soft edge would show what it must hide. `mask` fades inside the shape that `firm` fills
+/// up to its edge; where `over` and `base` differ plainly between the two (a jaw before dark hair,
+/// a beard over bare skin) mask is raised to firm, where they are alike (skin on skin) it stays.
+/// What is decided at the edge holds for reach_px around it, so that the fade has no steps.
+void firm_edge(ImageF& mask, const ImageF& firm, const ImageF& over, const ImageF& base,
+               float reach_px);
+
 // ---- blend: all give base where the mask is 0
 ImageF blend_alpha(const ImageF& base, const ImageF& over, const ImageF& mask);
 /// Poisson (Perez 2003; mixed = false: source gradients) on mask > 0.5 region, multigrid; boundary

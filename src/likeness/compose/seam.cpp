@@ -92,4 +92,38 @@ void match_edge(ImageF& over, const ImageF& base, const ImageF& mask, float reac
           over.at(region.x0 + x, region.y0 + y, k) *= std::exp(field.at(x, y, k));
 }
 
+void firm_edge(ImageF& mask, const ImageF& firm, const ImageF& over, const ImageF& base,
+               float reach_px) {
+  constexpr float kEqual = 0.02f, kPlain = 0.05f;  // difference of the strongest channel
+  constexpr float kReducedReachPx = 3;
+  detail::require_channels(over, 3, 3, "firm_edge");
+  detail::require_channels(mask, 1, 1, "firm_edge");
+  detail::require_same_size(over, base, "firm_edge");
+  detail::require_same_size(over, mask, "firm_edge");
+  detail::require_same_size(over, firm, "firm_edge");
+  detail::require_range(reach_px, 0, 1e5, "firm_edge: reach_px");
+  ImageF sums(mask.width, mask.height, 2);
+  for (size_t p = 0; p < mask.data.size(); ++p) {
+    float weight = std::max(0.0f, firm.data[p] - mask.data[p]);
+    if (weight <= 0) continue;
+    weight *= weight;
+    float difference = 0;
+    for (size_t k = 0; k < 3; ++k)
+      difference = std::max(difference, std::fabs(over.data[3 * p + k] - base.data[3 * p + k]));
+    sums.data[2 * p] = weight * (1 - smooth_fall(difference, kEqual, kPlain));
+    sums.data[2 * p + 1] = weight;
+  }
+  const float factor = std::max(1.0f, reach_px / kReducedReachPx);
+  ImageF spread = resize(sums, std::max(1, static_cast<int>(std::lround(mask.width / factor))),
+                         std::max(1, static_cast<int>(std::lround(mask.height / factor))));
+  detail::gaussian_blur_xy(spread, reach_px / factor, reach_px / factor);
+  spread = resize(spread, mask.width, mask.height);
+  for (size_t p = 0; p < mask.data.size(); ++p) {
+    const float more = firm.data[p] - mask.data[p];
+    if (more <= 0) continue;
+    const float share = spread.data[2 * p] / (spread.data[2 * p + 1] + 1e-4f);
+    mask.data[p] += more * (1 - smooth_fall(share, 0.2f, 0.8f));
+  }
+}
+
 }  // namespace likeness::compositing

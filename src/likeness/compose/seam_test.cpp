@@ -69,6 +69,30 @@ TEST(MatchEdge, HairAtTheEdgeIsNotLight) {
   for (int y = 45; y < 120; ++y) EXPECT_NEAR(over.at(80, y, 0), 0.6f, 0.02f) << y;
 }
 
+TEST(FirmEdge, OnlyWhereTheTwoPicturesDiffer) {
+  // A jaw: the left half lies before dark hair, the right half on skin like its own.
+  const ImageF soft = erode_blur(kMask, 6, 8), over = flat(0.6f);
+  ImageF base = flat(0.6f);
+  for (int y = 0; y < kSize; ++y)
+    for (int x = 0; x < kSize / 2; ++x)
+      for (int k = 0; k < 3; ++k) base.at(x, y, k) = 0.1f;
+  ImageF mask = soft;
+  firm_edge(mask, kMask, over, base, 8);
+  for (size_t p = 0; p < mask.data.size(); ++p) {
+    ASSERT_GE(mask.data[p], soft.data[p] - 1e-6f);
+    ASSERT_LE(mask.data[p], std::max(soft.data[p], kMask.data[p]) + 1e-6f);
+  }
+  EXPECT_LT(soft.at(22, 80), 0.1f);
+  EXPECT_GT(mask.at(22, 80), 0.98f);  // opaque up to the edge
+  EXPECT_NEAR(mask.at(137, 80), soft.at(137, 80), 0.02f);
+  // From the middle outwards along a row there is no step but the silhouette's.
+  for (int x = 30; x < 80; ++x) EXPECT_GT(mask.at(x, 80), 0.95f) << x;
+  ImageF same = soft;
+  firm_edge(same, kMask, over, over, 8);
+  for (size_t p = 0; p < same.data.size(); ++p) ASSERT_NEAR(same.data[p], soft.data[p], 1e-3f);
+  EXPECT_THROW(firm_edge(mask, ImageF(3, 3, 1), over, base, 8), Error);
+}
+
 TEST(MatchEdge, AnyMaskAndSizeGiveFiniteValues) {
   for (int size : {1, 3, 17, 64})
     for (float value : {0.0f, 0.5f, 1.0f}) {

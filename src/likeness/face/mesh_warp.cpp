@@ -60,6 +60,46 @@ ImageF soft_polygons(int size, const std::vector<std::vector<Point2>>& outlines,
   return out;
 }
 
+/// Fills silhouette and inner. `from_y`: where the jaw's sides begin, the eyes' height.
+void add_silhouette(MeshLayout& layout, float from_y) {
+  // The oval lies a little outside what is seen of a jaw: 2 % of its radius (read off unwrapped
+  // films).
+  constexpr float kInside = 0.02f, kFall = 0.05f, kRamp = 0.08f;
+  const int size = layout.size_px;
+  Point2 centre;
+  for (int i : face_oval()) centre = centre + layout.position_px[i];
+  centre = centre * (1.0f / face_oval().size());
+  std::vector<cv::Point> polygon;
+  for (int i : face_oval()) {
+    const Point2 p = centre + (layout.position_px[i] - centre) * (1 - kInside);
+    polygon.emplace_back(cvRound(p.x * 16 - 8), cvRound(p.y * 16 - 8));
+  }
+  cv::Mat jaw(size, size, CV_8U, cv::Scalar(0)), distance, edge;
+  cv::fillPoly(jaw, std::vector<std::vector<cv::Point>>{polygon}, 255, cv::LINE_8, 4);
+  for (int y = 0; y < std::min(size, static_cast<int>(from_y)); ++y)
+    for (int x = 0; x < size; ++x) jaw.at<uint8_t>(y, x) = layout.coverage.at(x, y) > 0 ? 255 : 0;
+  cv::distanceTransform(jaw, distance, cv::DIST_L2, cv::DIST_MASK_PRECISE);
+  jaw.convertTo(edge, CV_32F, 1 / 255.0);
+  cv::GaussianBlur(edge, edge, {}, 1.5);
+  cv::GaussianBlur(distance, distance, {}, 1.0);
+  const auto smooth = [](float t) {
+    t = std::clamp(t, 0.0f, 1.0f);
+    return t * t * (3 - 2 * t);
+  };
+  layout.silhouette = layout.coverage;
+  layout.inner = layout.coverage;
+  for (int y = 0; y < size; ++y) {
+    const float low = smooth((static_cast<float>(y) - from_y) / (kRamp * size));
+    for (int x = 0; x < size; ++x) {
+      const float c = layout.coverage.at(x, y),
+                  step = std::clamp(2 * edge.at<float>(y, x) - 0.5f, 0.0f, 1.0f),
+                  fall = std::min(c, smooth(distance.at<float>(y, x) / (kFall * size)));
+      layout.silhouette.at(x, y) += low * (step - c);
+      layout.inner.at(x, y) += low * (fall - c);
+    }
+  }
+}
+
 /// Folded triangles leave single pixels without one: they take a neighbour's, whose map extends to
 /// them.
 void fill_holes(MeshLayout& layout) {
@@ -232,6 +272,7 @@ MeshLayout make_layout(const std::array<Point2, kMeshPoints>& shape, int size_px
       layout.coverage.at(x, y) = t * t * (3 - 2 * t);
     }
   fill_holes(layout);
+  add_silhouette(layout, (layout.position_px[33].y + layout.position_px[263].y) / 2);
   layout.priority =
       soft_polygons(size_px,
                     {outline(part_outline(Part::kLeftEye)), outline(part_outline(Part::kRightEye)),

@@ -27,7 +27,11 @@ struct MeshLayout {
   std::array<Point2, kWarpPoints> position_px{};
   std::vector<int> triangle;  ///< per pixel, -1 outside
   ImageF coverage;            ///< 1 inside the oval, falling smoothly to 0 at the ring's outer edge
-  ImageF priority;            ///< 1 at eyes, brows and mouth, soft edges, 0 elsewhere
+  /// The face up to its silhouette: below the eyes 1 to just inside the oval and 0 from there, with
+  /// a step's edge; above them the same as coverage, for a forehead goes on as hair.
+  ImageF silhouette;
+  ImageF inner;     ///< the same with an edge that falls off inside the silhouette
+  ImageF priority;  ///< 1 at eyes, brows and mouth, soft edges, 0 elsewhere
 };
 /// From 468 mesh positions in any unit (x right, y down); fitted to the square with the ring
 /// inside.

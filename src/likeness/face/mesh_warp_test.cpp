@@ -67,6 +67,31 @@ TEST_F(MeshWarp, LayoutStaysInsideItsSquareAndIsCovered) {
   }
 }
 
+TEST_F(MeshWarp, TheSilhouetteEndsAtTheJawAndGoesOnAboveTheEyes) {
+  const auto at = [](const ImageF& image, Point2 p) {
+    return image.at(static_cast<int>(p.x), static_cast<int>(p.y));
+  };
+  const auto& place = layout_.position_px;
+  Point2 middle;
+  for (int i : face_oval()) middle = middle + place[i];
+  middle = middle * (1.0f / face_oval().size());
+  const auto out = [&](int point, float share) { return middle + (place[point] - middle) * share; };
+  for (int jaw : {152, 150, 379, 172, 397}) {  // chin and both sides
+    EXPECT_GT(at(layout_.silhouette, out(jaw, 0.93f)), 0.95f) << jaw;
+    EXPECT_LT(at(layout_.silhouette, out(jaw, 1.03f)), 0.05f) << jaw;
+    EXPECT_LT(at(layout_.inner, out(jaw, 0.96f)), 0.5f) << jaw;
+    EXPECT_GT(at(layout_.inner, out(jaw, 0.80f)), 0.95f) << jaw;
+    EXPECT_GT(at(layout_.coverage, out(jaw, 1.03f)), 0.3f) << jaw;  // the ring would go on
+  }
+  for (int y = 0; y < static_cast<int>(std::min(place[33].y, place[263].y)); ++y)
+    for (int x = 0; x < layout_.size_px; ++x) {
+      ASSERT_EQ(layout_.silhouette.at(x, y), layout_.coverage.at(x, y));
+      ASSERT_EQ(layout_.inner.at(x, y), layout_.coverage.at(x, y));
+    }
+  for (size_t i = 0; i < layout_.inner.data.size(); ++i)
+    ASSERT_LE(layout_.inner.data[i], layout_.coverage.data[i] + 1e-6f);
+}
+
 TEST_F(MeshWarp, UnwrapThenWrapGivesTheFaceBack) {
   Image8 picture = smooth_picture(320);
   for (float yaw : {0.0f, 0.4f}) {

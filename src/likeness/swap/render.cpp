@@ -27,6 +27,9 @@ constexpr int kRefineRounds = 1;
 struct Layer {
   Rect region;
   ImageF rgb, mask;
+  ImageF firm;  ///< the mask up to the silhouette; empty where the model knows none
+  /// The mask before polygons were drawn on it, and what they do to one of ones; empty without any.
+  ImageF undrawn, open;
   ImageF made;  ///< 1 where rgb was made at all; only when it was asked for
 };
 
@@ -60,9 +63,26 @@ face::Points moved(face::Points points, float dx, float dy) {
 
 /// How far light taken from the mask's edge reaches inwards, of the face width.
 constexpr float kSeamReach = 0.1f;
+/// How far along the edge its kind (skin on skin, or not) is decided together, of the face width.
+constexpr float kFirmReach = 0.04f;
 
 float face_width(const face::Points& points) {
   return std::hypot(points[454].x - points[234].x, points[454].y - points[234].y);
+}
+
+/// A silhouette as it can be pasted: without the slivers of folded triangles beside a turned cheek,
+/// and without the steps of a contour that turns away from the camera.
+ImageF contour(const ImageF& mask, float width_px) {
+  const int d = 2 * std::max(1, cvRound(0.02f * width_px)) + 1;
+  cv::Mat m(mask.height, mask.width, CV_32F, const_cast<float*>(mask.data.data())), out;
+  cv::morphologyEx(m, out, cv::MORPH_OPEN, cv::getStructuringElement(cv::MORPH_ELLIPSE, {d, d}));
+  cv::erode(out, out, cv::Mat::ones(3, 3, CV_8U));
+  cv::GaussianBlur(out, out, {}, 0.8);
+  ImageF result(mask.width, mask.height, 1);
+  for (int y = 0; y < mask.height; ++y)
+    for (int x = 0; x < mask.width; ++x)
+      result.at(x, y) = std::clamp(out.at<float>(y, x), 0.0f, 1.0f);
+  return result;
 }
 
 bool finite(const face::Points& points) {
@@ -100,14 +120,16 @@ void raise(ImageF& used, const Layer& layer) {
     }
 }
 
-void draw_polygons(Layer& layer, const std::vector<const Polygon*>& polygons,
-                   const face::Points& points, int width, int height) {
+/// Onto a mask of the layer's region; `made`: what an include may reach.
+void draw_polygons(ImageF& mask, const ImageF& made, const Layer& layer,
+                   const std::vector<const Polygon*>& polygons, const face::Points& points,
+                   int width, int height) {
   if (polygons.empty()) return;
   const Affine2 frame_from_face =
       face::crop_from_image(points, face::CropType::kWhole, 1).inverse();
   const bool erases = std::any_of(polygons.begin(), polygons.end(),
                                   [](const Polygon* p) { return p->kind == Drawn::kErase; });
-  const ImageF before = erases ? layer.mask : ImageF();
+  const ImageF before = erases ? mask : ImageF();
   for (const Polygon* p : polygons) {
     auto points_here = placed(*p, frame_from_face, width, height);
     for (Point2& point : points_here)
@@ -115,21 +137,30 @@ void draw_polygons(Layer& layer, const std::vector<const Polygon*>& polygons,
                point.y - static_cast<float>(layer.region.y0)};
     const float radius =
         p->radius * (p->on_face ? frame_from_face.scale() : static_cast<float>(width));
-    const ImageF drawn =
-        p->radius > 0
-            ? compose::stroke_mask(layer.mask.width, layer.mask.height, points_here, radius)
-            : compose::polygon_mask(layer.mask.width, layer.mask.height, points_here);
+    const ImageF drawn = p->radius > 0
+                             ? compose::stroke_mask(mask.width, mask.height, points_here, radius)
+                             : compose::polygon_mask(mask.width, mask.height, points_here);
     switch (p->kind) {
       case Drawn::kExclude:
-        compose::exclude_drawn(layer.mask, drawn);
+        compose::exclude_drawn(mask, drawn);
         break;
       case Drawn::kInclude:
-        compose::include_drawn(layer.mask, drawn, &layer.made);
+        compose::include_drawn(mask, drawn, &made);
         break;
       case Drawn::kErase:
-        compose::erase_drawn(layer.mask, drawn, before);
+        compose::erase_drawn(mask, drawn, before);
         break;
     }
+  }
+}
+
+/// What drawing did to the layer's mask, done to another shape of the same face.
+void redraw(ImageF& shape, const Layer& layer) {
+  for (size_t p = 0; p < shape.data.size(); ++p) {
+    const float from = layer.undrawn.data[p], to = layer.mask.data[p];
+    if (to < from) shape.data[p] *= to / from;
+    if (to > from) shape.data[p] += (1 - shape.data[p]) * (to - from) / (1 - from);
+    shape.data[p] *= layer.open.data[p];
   }
 }
 
@@ -204,15 +235,19 @@ struct Renderer::Impl {
     float relight = static_cast<float>(options.relight);
     for (size_t p = 0; p < rgb.data.size(); ++p)
       rgb.data[p] *= (1 + relight * (seen.shading.data[p] - 1)) * tone[p % 3];
-    ImageF mask = compose::multiply(appearance.layout().coverage, appearance.skin());
+    ImageF mask = compose::multiply(appearance.layout().inner, appearance.skin()),
+           firm = compose::multiply(appearance.layout().silhouette, appearance.skin());
     if (options.occlusion > 0) {
       ImageF front = occluders(seen.texture, appearance.predict(seen.descriptor, 1), seen.visible);
-      for (size_t p = 0; p < mask.data.size(); ++p)
+      for (size_t p = 0; p < mask.data.size(); ++p) {
         mask.data[p] *= 1 - static_cast<float>(options.occlusion) * front.data[p];
+        firm.data[p] *= 1 - static_cast<float>(options.occlusion) * front.data[p];
+      }
     }
     if (generated) *generated = {rgb, mask};
-    Layer layer{map.region, face::wrap(rgb, map), face::wrap(mask, map), {}};
+    Layer layer{map.region, face::wrap(rgb, map), face::wrap(mask, map), {}, {}, {}, {}};
     for (float& v : layer.mask.data) v = std::clamp(v, 0.0f, 1.0f);
+    layer.firm = contour(face::wrap(firm, map), face_width(f.points));
     if (ask_made) {
       layer.made = face::wrap(appearance.layout().coverage, map);
       for (float& v : layer.made.data) v = std::clamp(v, 0.0f, 1.0f);
@@ -244,10 +279,10 @@ struct Renderer::Impl {
     ImageF rgb = to_image(out.rgb), mask = to_image(out.mask);
     if (generated) *generated = {rgb, mask};
     Affine2 region_from_crop = crop_from_region.inverse();
-    Layer layer{region,
-                compose::warp_affine(rgb, region_from_crop, region.width(), region.height()),
-                {},
-                {}};
+    Layer layer{
+        region, compose::warp_affine(rgb, region_from_crop, region.width(), region.height()),
+        {},     {},
+        {},     {}};
     std::vector<Point2> hull;
     for (int i : face::face_oval())
       hull.push_back({f.points[i].x - region.x0, f.points[i].y - region.y0});
@@ -274,17 +309,22 @@ struct Renderer::Impl {
 
   void finish(media::Frame& frame, const Target& target, Layer& layer) const {
     float width_px = face_width(target.face.points);
-    if (options.erode_pct != 0 || options.blur_pct != 0)
-      layer.mask = compose::multiply(
-          layer.mask,
-          compose::erode_blur(layer.mask, static_cast<float>(options.erode_pct) / 100 * width_px,
-                              static_cast<float>(options.blur_pct) / 100 * width_px));
+    const float erode_px = static_cast<float>(options.erode_pct) / 100 * width_px,
+                blur_px = static_cast<float>(options.blur_pct) / 100 * width_px;
+    const bool drawn = !layer.undrawn.empty();
+    if (erode_px != 0 || blur_px != 0)
+      for (ImageF* mask : {&layer.mask, &layer.undrawn})
+        if (!mask->empty())
+          *mask = compose::multiply(*mask, compose::erode_blur(*mask, erode_px, blur_px));
+    if (!layer.firm.empty() && erode_px != 0)
+      layer.firm = compose::erode_blur(layer.firm, erode_px, 1);
     auto keep = [&](double amount, std::initializer_list<face::Part> parts) {
       for (face::Part part : parts) {
         ImageF hole = compose::erode_blur(outline_mask(layer.region, target.face.points, part),
                                           -0.01f * width_px, 0.02f * width_px);
-        for (size_t p = 0; p < hole.data.size(); ++p)
-          layer.mask.data[p] *= 1 - static_cast<float>(amount) * hole.data[p];
+        for (ImageF* mask : {&layer.mask, &layer.undrawn, &layer.firm})
+          for (size_t p = 0; p < mask->data.size(); ++p)
+            mask->data[p] *= 1 - static_cast<float>(amount) * hole.data[p];
       }
     };
     if (options.keep_mouth > 0) keep(options.keep_mouth, {face::Part::kInnerMouth});
@@ -295,8 +335,16 @@ struct Renderer::Impl {
     if (options.color != "tone" && options.color != "none")
       layer.rgb = compose::match_color(layer.rgb, layer.mask, plate, layer.mask,
                                        compose::color_match(options.color));
-    compose::match_edge(layer.rgb, plate, layer.mask, kSeamReach * width_px,
-                        static_cast<float>(options.seam));
+    // By the face's own edge: what is drawn changes nothing beside it.
+    const ImageF& undrawn = drawn ? layer.undrawn : layer.mask;
+    compose::match_edge(layer.rgb, plate, layer.firm.empty() ? undrawn : layer.firm,
+                        kSeamReach * width_px, static_cast<float>(options.seam));
+    if (!layer.firm.empty()) {
+      ImageF firmed = undrawn;
+      compose::firm_edge(firmed, layer.firm, layer.rgb, plate, kFirmReach * width_px);
+      if (drawn) redraw(firmed, layer);
+      layer.mask = std::move(firmed);
+    }
     if (options.sharpen > 0)
       compose::unsharp(layer.rgb, static_cast<float>(options.sharpen),
                        std::max(0.6f, width_px / 150));
@@ -375,7 +423,17 @@ void Renderer::render(media::Frame& frame, const std::vector<Target>& targets,
                                      [](const Polygon* p) { return p->kind == Drawn::kInclude; });
     Layer layer = impl_->layer(frame, target.face, include);
     if (layer.region.empty()) continue;
-    draw_polygons(layer, drawn, target.face.points, frame.width(), frame.height());
+    if (!drawn.empty()) {
+      layer.undrawn = layer.mask;
+      layer.open = ImageF(layer.mask.width, layer.mask.height, 1);
+      std::fill(layer.open.data.begin(), layer.open.data.end(), 1.0f);
+      const ImageF everywhere = layer.open;
+      const auto draw = [&](ImageF& mask, const ImageF& made) {
+        draw_polygons(mask, made, layer, drawn, target.face.points, frame.width(), frame.height());
+      };
+      draw(layer.mask, layer.made);
+      draw(layer.open, everywhere);
+    }
     impl_->finish(frame, target, layer);
     if (used) raise(*used, layer);
   }

@@ -7,6 +7,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "likeness/base/threads.h"
+#include "likeness/face/geometry.h"
 
 namespace likeness::train {
 namespace {
@@ -39,16 +40,30 @@ bool may_be_hair(const face::MeshLayout& layout, int x, int y) {
          (static_cast<float>(x) < at[70].x || static_cast<float>(x) > at[300].x);
 }
 
+/// Inside the face oval, 255, without the ring around it.
+cv::Mat inside_oval(const face::MeshLayout& layout) {
+  cv::Mat inside(layout.size_px, layout.size_px, CV_8U, cv::Scalar(0));
+  std::vector<cv::Point> polygon;
+  for (int i : face::face_oval())
+    polygon.emplace_back(cvRound(layout.position_px[i].x), cvRound(layout.position_px[i].y));
+  cv::fillPoly(inside, std::vector<std::vector<cv::Point>>{polygon}, 255);
+  return inside;
+}
+
 struct Limits {
   float unsteady, unsteady_above;  ///< deviation of luma
   float dark_above;                ///< of the skin's luma
 };
 
-/// Marks what is not skin in a mean texture: far darker, of another hue, or never the same.
+/// Marks what is not skin in a mean texture: far darker, of another hue, or never the same. Below
+/// the nose only the last counts, and only inside the oval: a beard is dark and has its own hue,
+/// and where the jaw ends is the layout's silhouette's business.
 void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshLayout& layout,
                   const Limits& limits, cv::Mat& foreign) {
   constexpr float kDark = 0.45f, kHue = 0.07f;
+  constexpr int kNoseBase = 2;
   int size = layout.size_px;
+  const cv::Mat inside = inside_oval(layout);
   std::vector<float> luma, red, green;
   auto chroma = [](const float* c, int k) { return c[k] / (c[0] + c[1] + c[2] + 1e-3f); };
   for (int y = size * 3 / 10; y < size * 7 / 10; ++y)
@@ -65,6 +80,11 @@ void mark_foreign(const ImageF& mean, const ImageF& deviation, const face::MeshL
     for (int x = 0; x < size; ++x) {
       const float* c = &mean.at(x, y);
       const bool above = may_be_hair(layout, x, y);
+      if (static_cast<float>(y) > layout.position_px[kNoseBase].y) {
+        if (inside.at<uint8_t>(y, x) && deviation.at(x, y) > limits.unsteady)
+          foreign.at<uint8_t>(y, x) = 255;
+        continue;
+      }
       if (c[0] + c[1] + c[2] < (above ? limits.dark_above : kDark) * skin_luma ||
           std::hypot(chroma(c, 0) - skin_red, chroma(c, 1) - skin_green) > kHue ||
           deviation.at(x, y) > (above ? limits.unsteady_above : limits.unsteady))
