@@ -13,7 +13,9 @@
 #include <cxxabi.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "likeness/base/atomic_file.h"
@@ -119,7 +121,21 @@ const char* signal_name(int signal) {
   return "a signal";
 }
 
-void write_report(int fd, const char* when, int signal, const siginfo_t* info) {
+/// The instruction that was interrupted; null where it is not known how to read it.
+void* interrupted_at(const void* context) {
+  const auto* c = static_cast<const ucontext_t*>(context);
+#if defined(__x86_64__)
+  return c ? reinterpret_cast<void*>(c->uc_mcontext.gregs[REG_RIP]) : nullptr;
+#elif defined(__aarch64__)
+  return c ? reinterpret_cast<void*>(c->uc_mcontext.pc) : nullptr;
+#else
+  (void)c;
+  return nullptr;
+#endif
+}
+
+void write_report(int fd, const char* when, int signal, const siginfo_t* info,
+                  const void* context) {
   char line[128];
   put(fd, "Likeness crash report\ntime: ");
   put(fd, when);
@@ -136,6 +152,11 @@ void write_report(int fd, const char* when, int signal, const siginfo_t* info) {
     put(fd, "\nwhy: ");
     put(fd, g_prepared.reason);
   }
+  char thread[32] = "";
+  if (::prctl(PR_GET_NAME, thread) == 0) {
+    put(fd, "\nthread: ");
+    put(fd, thread);
+  }
   put(fd, "\n");
   put(fd, g_prepared.about);
   for (size_t i = 0; i < kNotes; ++i)
@@ -150,11 +171,15 @@ void write_report(int fd, const char* when, int signal, const siginfo_t* info) {
   // The unwinder may wait for a lock that the crashed thread holds: then the report ends here.
   ::signal(SIGALRM, SIG_DFL);
   ::alarm(kPatience_s);
+  // Code that was made while the program ran cannot be unwound: at least this is known.
   void* frames[kFrames];
+  frames[0] = interrupted_at(context);
+  put(fd, "interrupted: ");
+  ::backtrace_symbols_fd(frames, 1, fd);
   ::backtrace_symbols_fd(frames, ::backtrace(frames, kFrames), fd);
 }
 
-void on_crash(int signal, siginfo_t* info, void*) {
+void on_crash(int signal, siginfo_t* info, void* context) {
   if (g_crashing.exchange(true))
     for (;;) ::pause();  // another thread writes the report, and ends the process
   char when[32], path[4096 + 128];
@@ -165,7 +190,7 @@ void on_crash(int signal, siginfo_t* info, void*) {
   make_folders(path);
   const int fd = ::open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) {
-    write_report(fd, when, signal, info);
+    write_report(fd, when, signal, info, context);
     ::close(fd);
   }
   put(STDERR_FILENO, "\nerror: likeness crashed (");

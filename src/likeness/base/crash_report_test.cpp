@@ -83,9 +83,9 @@ TEST_F(CrashReport, ASignalLeavesOne) {
         ::raise(SIGSEGV);
       },
       SIGSEGV);
-  expect(report,
-         {"Likeness crash report\ntime: 20", "what: SIGSEGV, sent by process ",
-          "version: 1.2\ncommand: likeness train film\n", "\ndoing: job 3 of /film\n", "libc.so"});
+  expect(report, {"Likeness crash report\ntime: 20", "what: SIGSEGV, sent by process ",
+                  "version: 1.2\ncommand: likeness train film\n", "\ndoing: job 3 of /film\n",
+                  "libc.so", "\nthread: ", "interrupted: "});
   EXPECT_EQ(report.find("something that is over"), std::string::npos);
   EXPECT_NE(said_.find("error: likeness crashed (SIGSEGV)"), std::string::npos) << said_;
   EXPECT_GT(std::count(report.begin(), report.end(), '['), 3);

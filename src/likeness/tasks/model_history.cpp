@@ -244,7 +244,7 @@ project::TrashEntry bring_back(project::Project& project, const std::string& tra
   if (!about.is_object()) return project.restore(trash_id);
   const fs::path folder = existing(project, about.value("model", ""));
   ProjectLock lock(project, "model-" + about.value("model", ""));
-  const auto entry = project.restore(trash_id);
+  auto entry = project.restore(trash_id);
   const fs::path kept = project.folder() / entry.original;
   std::error_code ec;
   for (const char* name : kStateFiles) {
