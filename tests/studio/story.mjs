@@ -353,6 +353,12 @@ try {
     const older = (await stepOf(list.nth(1))).slice(5);
     const weights = join(home, 'projects/film/models/ben-on-ava/model.safetensors');
     const exported = readFileSync(weights);
+    // Undone at once: the weights are not written anew, and nothing is lost.
+    await list.nth(1).getByRole('button', { name: 'Restore this' }).click();
+    await page.getByRole('group', { name: 'Message' }).filter({ hasText: 'is back at step' }).getByRole('button', { name: 'Undo' }).click();
+    await until('the newest checkpoint at once', async () => (await list.count()) === before && (await stepOf(list.first())) === newest);
+    await until('the export to end', async () => (await jobs()).filter((j) => j.task === 'train').every((j) => ['done', 'cancelled'].includes(j.state)));
+    assert.ok(readFileSync(weights).equals(exported), 'the weights are as before');
     await list.nth(1).getByRole('button', { name: 'Restore this' }).click();
     await page.getByText(`is back at step ${older}.`).first().waitFor();
     await until('one checkpoint less', async () => (await list.count()) === before - 1);
