@@ -605,6 +605,19 @@ TEST_F(StudioTest, TrainingGoesOnAfterKillAndThePreviewShowsIt) {
   EXPECT_LT(difference(none, original), 1.5);  // the mark, and JPEG
   EXPECT_GT(difference(swapped, original), difference(none, original) + 0.5);
   expect_error(preview({{"opacity", 7}}), 400);
+  // What is drawn goes onto the command line, and into a file where that would be too long.
+  const auto polygons_of = [&](int strokes) {
+    const json stroke = {{"first", 0},     {"last", 9},    {"kind", "erase"},
+                         {"radius", 0.05}, {"on", "face"}, {"points", json(40, json{0.25, 0.5})}};
+    const json arguments = {{"media", ava}, {"model", "m"}, {"polygons", json(strokes, stroke)}};
+    const std::string line = studio->ok("POST", base() + "/command",
+                                        {{"task", "swap"}, {"arguments", arguments}})["command"];
+    const size_t begin = line.find("--polygons ") + 11;
+    return line.substr(begin, line.find(" --out") - begin);
+  };
+  const std::string few = polygons_of(2), many = polygons_of(200);
+  EXPECT_EQ(json::parse(few.substr(1, few.size() - 2)).size(), 2u) << few;
+  EXPECT_EQ(json::parse(read_file(many)).size(), 200u) << many;
   EXPECT_EQ(studio->stop(), 0);
 }
 

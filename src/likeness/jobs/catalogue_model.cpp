@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "likeness/base/atomic_file.h"
+#include "likeness/base/hash.h"
 #include "likeness/jobs/catalogue.h"
 #include "likeness/jobs/catalogue_kinds.h"
 #include "likeness/tasks/analyse_task.h"
@@ -208,6 +210,17 @@ Work make_swap(project::Project& p, const json& a, const json& o) {
   if (const auto part = part_of(a)) task->set_part(part->first, part->second);
   return work_of(p, "Swap " + clip.filename().string() + " to " + out.filename().string(), task);
 }
+/// A shell takes words of up to 128 KB: more than is drawn usually, less than can be.
+std::string polygons_word(const project::Project& p, const std::vector<swap::Polygon>& polygons) {
+  constexpr size_t kMostWord = 32 << 10;
+  const std::string text = tasks::polygons_json(polygons).dump();
+  if (text.size() <= kMostWord) return text;
+  const fs::path file = p.folder() / "work" / "drawn" / (sha256(text).substr(0, 12) + ".json");
+  std::error_code ec;
+  fs::create_directories(file.parent_path(), ec);
+  write_file_atomic(file, text + "\n");
+  return file.string();
+}
 Command command_swap(project::Project& p, const json& a) {
   Command c{{"swap", p.folder().string(), clip_of(p, a).string()}};
   if (const auto model = text_of(a, "model", false); !model.empty()) c.add("--model", model);
@@ -216,7 +229,7 @@ Command command_swap(project::Project& p, const json& a) {
   if (const auto part = part_of(a))
     c.add("--frames", std::to_string(part->first) + "-" + std::to_string(part->second));
   if (const auto polygons = tasks::parse_polygons(a.value("polygons", json())); !polygons.empty())
-    c.add("--polygons", tasks::polygons_json(polygons).dump());
+    c.add("--polygons", polygons_word(p, polygons));
   c.add("--out", swap_output(p, a, json()).string());
   return c;
 }
