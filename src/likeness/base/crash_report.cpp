@@ -279,7 +279,7 @@ void install_crash_report(const fs::path& folder, const std::string& about) {
   std::error_code ec;
   for (size_t i = kMostReports; i < reports.size(); ++i) fs::remove(reports[i], ec);
 #else
-  (void)folder, (void)about, (void)on_terminate, (void)on_crash;
+  (void)folder, (void)about, (void)on_terminate, (void)on_crash, (void)kMostReports;
 #endif
 }
 
