@@ -180,7 +180,10 @@ void paint_row(const float* const* h, const float* w, const float* g0, const flo
   }
 }
 
-constexpr float kLeastGain = 0.6f, kMostGain = 2.0f;
+// In a plain wall or sky a change is seen most and lives shortest: a quarter of what mild texture gets.
+// CRF 40 reads as well with it as with 0.6.
+constexpr float kLeastGain = 0.25f, kMostGain = 2.0f;
+constexpr float kDeviationOfOne = 6;  ///< grey levels
 /// A picture without any texture gets less than the full strength.
 constexpr float kMostStrength = 2.0f;
 
@@ -215,7 +218,7 @@ std::vector<float> ChipPainter::cell_gains(const media::PlaneView& plane,
       const double n = static_cast<double>(x1 - x0) * (y1 - y0);
       const double deviation = std::sqrt(std::max(0.0, q / n - (s / n) * (s / n)));
       gain[static_cast<size_t>(cy * cells_x_ + cx)] =
-          std::min(kMostGain, kLeastGain + static_cast<float>(deviation) / 8.0f);
+          std::min(kMostGain, kLeastGain + static_cast<float>(deviation) / kDeviationOfOne);
     }
   }
   double total = 0;

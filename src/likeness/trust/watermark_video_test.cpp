@@ -287,7 +287,7 @@ TEST(WatermarkVideo, AddsUpOverBlocks) {
       for (int y = 0; y < p.height; ++y)
         for (int x = 0; x < p.width; ++x) {
           uint8_t& v = p.data[y * p.stride_bytes + x];
-          const float faint = 120 + 0.3f * (static_cast<float>(v) - 120) + 38 * rng.normal();
+          const float faint = 120 + 0.72f * (static_cast<float>(v) - 120) + 38 * rng.normal();
           v = static_cast<uint8_t>(std::clamp(faint + 0.5f, 0.0f, 255.0f));
         }
     reader.add(f, t);
