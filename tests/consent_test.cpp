@@ -205,7 +205,10 @@ TEST_F(ConsentProgram, AStatementIsReadByThePersonOfTheFaceset) {
     return args;
   };
   const std::string own = copy(clip("ben-train", 100, 300), "own.mp4");
-  bad(with(own, false), "usage", "recogniser");
+  if (fs::exists("/usr/share/pocketsphinx/model/en-us/cmudict-en-us.dict"))
+    bad(with(own, false), "refused", "evidence-");  // it would have listened, but there is no sound
+  else
+    bad(with(own, false), "usage", "recogniser");
   bad(with(copy(clip("ava-train", 100, 150), "ava.mp4")), "refused", "evidence-other-face");
   bad(with(copy(clip("ben-train", 100, 60), "short.mp4")), "refused", "evidence-too-short");
   EXPECT_NE(likeness({"consent", "verify", "film", "ben"}, options_).status, 0);

@@ -3,11 +3,16 @@
 //   bench_consent content FILE_OR_FOLDER...   content gate on footage that is known to be clean
 //   bench_consent faces NAME=FILE[,FILE...]... distances within and between people
 //   bench_consent sync NAME=FILE[,FILE...]...  lips against their own and everybody else's sound
+//   bench_consent words LIST FOLDER [COUNT]     the words of a phrase in natural recordings: LIST
+//   has
+//                                               lines ID|TEXT, FOLDER the files ID.flac
 // One JSON object on stdout.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -16,6 +21,8 @@
 #include "likeness/face/video_analysis.h"
 #include "likeness/media/audio_samples.h"
 #include "likeness/tasks/consent_evidence.h"
+#include "likeness/tasks/consent_words.h"
+#include "likeness/tasks/recogniser.h"
 #include "likeness/trust/content_gate.h"
 
 namespace {
@@ -165,6 +172,46 @@ json sync(const std::vector<std::string>& args) {
           {"pass", table}};
 }
 
+/// Six longer words of a sentence stand for the phrase. The recogniser may hear the sentence's
+/// words, the 256 of our list and 40 of other sentences.
+json words(const std::vector<std::string>& args) {
+  if (args.size() < 2) return {};
+  struct Sentence {
+    fs::path file;
+    std::string text, phrase;
+  };
+  std::vector<Sentence> all;
+  std::ifstream lines(args[0]);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t bar = line.find('|');
+    if (bar == std::string::npos) continue;
+    Sentence s{fs::path(args[1]) / (line.substr(0, bar) + ".flac"), line.substr(bar + 1), ""};
+    std::set<std::string> chosen;
+    for (const auto& w : tasks::words_of(s.text))
+      if (w.size() >= 5 && chosen.size() < 6 && chosen.insert(w).second)
+        s.phrase += (s.phrase.empty() ? "" : " ") + w;
+    if (chosen.size() == 6 && fs::exists(s.file)) all.push_back(std::move(s));
+  }
+  const size_t count = args.size() > 2 ? std::stoul(args[2]) : 40;
+  const size_t step = std::max<size_t>(1, all.size() / std::max<size_t>(1, count));
+  std::map<std::string, int> own, other;
+  int listened = 0;
+  for (size_t i = 0; i < all.size() && listened < static_cast<int>(count); i += step) {
+    std::string script = all[i].text;
+    for (size_t k = 1; k <= 7; ++k) script += " " + all[(i + k * 37) % all.size()].phrase;
+    const std::string wrong = all[(i + 37) % all.size()].phrase;
+    const auto heard = tasks::hear_phrase(all[i].file, all[i].phrase, script);
+    if (!heard.listened) throw Error(ErrorCode::kMissing, heard.why, "install the recogniser");
+    ++listened;
+    ++own[std::to_string(heard.right)];
+    ++other[std::to_string(tasks::hear_phrase(all[i].file, wrong, script).right)];
+  }
+  return {{"sentences", listened},
+          {"limit", tasks::kLeastRightWords},
+          {"own_words_right", own},
+          {"other_words_right", other}};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -174,9 +221,11 @@ int main(int argc, char** argv) {
     const json out = what == "content" ? content(args)
                      : what == "faces" ? faces(args)
                      : what == "sync"  ? sync(args)
+                     : what == "words" ? words(args)
                                        : json();
     if (out.is_null() || args.empty()) {
-      std::fprintf(stderr, "usage: bench_consent content|faces|sync FILES (see the source)\n");
+      std::fprintf(stderr,
+                   "usage: bench_consent content|faces|sync|words FILES (see the source)\n");
       return 2;
     }
     std::printf("%s\n", out.dump(1).c_str());

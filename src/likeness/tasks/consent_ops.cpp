@@ -13,6 +13,8 @@
 #include "likeness/faceset/faceset.h"
 #include "likeness/tasks/consent_evidence.h"
 #include "likeness/tasks/consent_internal.h"
+#include "likeness/tasks/consent_words.h"
+#include "likeness/tasks/recogniser.h"
 #include "likeness/tasks/runner.h"
 #include "likeness/trust/gate.h"
 #include "likeness/trust/jcs.h"
@@ -113,10 +115,34 @@ void check_request_is_fresh(const json& request, const fs::path& video) {
             "record the person reading the words of this request");
 }
 
+/// That the words of the request are in the video: by the recogniser, else by the reviewer.
+json check_words(const json& request, const fs::path& video, const RecordOptions& options) {
+  const json& record = request.at("record");
+  const std::string phrase = request.at("phrase");
+  const HeardPhrase heard = hear_phrase(
+      video, phrase, script_of(record, request.at("private").value("name", ""), phrase));
+  if (!heard.ok() && !options.words_confirmed) {
+    if (heard.listened)
+      refused("evidence-other-words",
+              "the recogniser heard " + std::to_string(heard.right) + " of its " +
+                  std::to_string(heard.of) + " words, " + std::to_string(kLeastRightWords) +
+                  " are needed",
+              "read the words of this request clearly; when you have listened and they are exactly "
+              "these, add --words-confirmed");
+    throw Error(ErrorCode::kUsage, heard.why + ": somebody must confirm the words",
+                "listen to the video; when the words are right, add --words-confirmed");
+  }
+  json out = {{"method", heard.ok() ? "recogniser" : "reviewer"},
+              {"ok", true},
+              {"recogniser", heard.to_json()}};
+  if (!heard.ok()) out["by"] = options.reviewer;
+  return out;
+}
+
 json statement_evidence(const json& request, const fs::path& video, const EvidenceReport& report,
                         const RecordOptions& options) {
   json checks = report.to_json();
-  checks["transcript"] = {{"method", "reviewer"}, {"ok", true}, {"by", options.reviewer}};
+  checks["transcript"] = check_words(request, video, options);
   return {{"type", "SpokenPasscodeVideo"},
           {"sha256", sha256_file(video)},
           {"name", video.filename().string()},
@@ -157,7 +183,7 @@ void check_record_call(const std::string& basis, const fs::path& evidence,
                 "give the file: likeness consent record PROJECT SUBJECT FILE --reviewer NAME");
   if (basis != "synthetic" && !fs::is_regular_file(evidence, ec))
     throw Error(ErrorCode::kNotFound, "cannot open " + evidence.string(), "check the path");
-  if (basis == "statement" && !options.words_confirmed)
+  if (basis == "statement" && !options.words_confirmed && !recogniser_installed())
     throw Error(ErrorCode::kUsage,
                 "no speech recogniser is installed: somebody must confirm the words",
                 "listen to the video; when the words are right, add --words-confirmed");
