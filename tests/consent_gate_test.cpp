@@ -3,6 +3,8 @@
 // written into the queue by hand, a chunk called without the runner, files copied and changed.
 // Every one is refused and leaves nothing. src/likeness/trust/gate_test.cpp has those of the engine
 // alone. The people are rendered performers who exist nowhere; the test treats them as persons.
+#include <array>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -20,6 +22,7 @@
 #include "likeness/base/hash.h"
 #include "likeness/base/sealed_file.h"
 #include "likeness/base/text.h"
+#include "likeness/media/video.h"
 #include "likeness/tasks/swap.h"
 
 namespace likeness::tests {
@@ -71,6 +74,42 @@ std::vector<std::string> forms_of_keys(const fs::path& home) {
         add(bytes.substr(at + 2, 32));
     }
   }
+  return out;
+}
+
+/// Ten coloured blobs that show nothing, and that the content gate's network takes for something
+/// sexual (0.97), found by trying: with it a refusal can be tested without such pictures.
+Image8 blobs_the_network_refuses(int px) {
+  struct Blob {
+    float x, y, width, height;
+    std::array<float, 3> rgb;
+  };
+  constexpr std::array<Blob, 10> kBlobs = {{
+      {0.358f, 0.972f, 0.260f, 0.378f, {92, 146, 58}},
+      {0.999f, 0.147f, 0.144f, 0.087f, {190, 110, 113}},
+      {0.346f, 0.670f, 0.209f, 0.424f, {204, 183, 116}},
+      {0.313f, 0.685f, 0.260f, 0.132f, {194, 187, 95}},
+      {0.202f, 0.516f, 0.307f, 0.395f, {163, 198, 156}},
+      {0.485f, 0.155f, 0.410f, 0.204f, {249, 163, 148}},
+      {0.945f, 0.847f, 0.122f, 0.030f, {212, 172, 195}},
+      {0.865f, 0.895f, 0.382f, 0.084f, {233, 94, 100}},
+      {0.188f, 0.217f, 0.570f, 0.383f, {150, 208, 95}},
+      {0.809f, 1.073f, 0.242f, 0.359f, {104, 208, 107}},
+  }};
+  Image8 out(px, px, 3);
+  for (int y = 0; y < px; ++y)
+    for (int x = 0; x < px; ++x) {
+      std::array<float, 3> c = kBlobs[0].rgb;  // the ground
+      for (size_t i = 1; i < kBlobs.size(); ++i) {
+        const Blob& b = kBlobs[i];
+        const float dx = (static_cast<float>(x) / static_cast<float>(px) - b.x) / b.width,
+                    dy = (static_cast<float>(y) / static_cast<float>(px) - b.y) / b.height;
+        if (const float d = dx * dx + dy * dy; d < 1)
+          for (size_t k = 0; k < 3; ++k) c[k] += (b.rgb[k] - c[k]) * std::sqrt(1 - d);
+      }
+      for (size_t k = 0; k < 3; ++k)
+        out.at(x, y, static_cast<int>(k)) = static_cast<uint8_t>(std::lround(c[k]));
+    }
   return out;
 }
 
@@ -432,6 +471,61 @@ TEST_F(GateProgram, TermsOfTheRecordAreKept) {
   record("ben", {"--max-outputs", "1"});
   ok({"swap", "film", "--model", "m", take_.string(), "-o", "one.mp4"});
   attempt("more outputs than agreed", swap(), "consent-outputs");
+}
+
+TEST_F(GateProgram, FootageIsLookedAtUnderAnyName) {
+  NEEDS_MODELS();
+  take_ = clip("ava-to-ben-take", 0, 20);
+  ok({"project", "new", "film"});
+  for (const char* s : {"ben", "ava"}) ok({"subject", "add", "film", s, "--kind", "synthetic"});
+  ok({"extract", "film", clip("ben-train", 0, 40).string(), "--subject", "ben"});
+  ok({"extract", "film", clip("ava-train", 0, 30).string(), "--subject", "ava"});
+  ok(train("ben", "ava"));
+  const auto seen = [&](const fs::path& file) {
+    const std::string hash = sha256_file(file);
+    std::istringstream lines(raw_bytes(folder_ / "film/ledger.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const json j = json::parse(line);
+      if (j["type"] == "content-checked" && j["body"]["inputs"].dump().find(hash) != line.npos)
+        return true;
+    }
+    return false;
+  };
+  // Names that the program itself uses for what is no footage.
+  const std::string bytes = raw_bytes(take_);
+  int n = 0;
+  for (const char* name : {"take.toml", "take.json", "take.part", "take.checkpoint"}) {
+    write_raw(folder_ / name, bytes + std::string(static_cast<size_t>(++n), '\0'));
+    ok({"swap", "film", "--model", "m", name, "-o", "out" + std::to_string(n) + ".mp4"});
+    EXPECT_TRUE(seen(folder_ / name)) << name;
+  }
+  media::write_image(folder_ / "preview.png", frames_of(take_)[3]);
+  ok({"swap", "film", "--model", "m", "preview.png", "-o", "still", "--codec", "png"});
+  EXPECT_TRUE(seen(folder_ / "preview.png"));
+  EXPECT_FALSE(seen(folder_ / "film/models/m/model.safetensors"));
+
+  // Refused in every task that reads footage, as a picture and as a second within a clean clip.
+  media::write_image(folder_ / "bad.png", blobs_the_network_refuses(448));
+  const std::vector<std::string> tries[] = {
+      {"swap", "film", "--model", "m", "bad.png", "-o", "no.mp4"},
+      {"extract", "film", "bad.png", "--subject", "ben"},
+      {"evaluate", "film", "out1.mp4", "--target", "bad.png", "--identity", "ben", "--performer",
+       "ava"}};
+  for (const auto& args : tries) attempt(args[0], args, "content-sexual");
+  if (std::system("command -v ffmpeg > /dev/null 2>&1") == 0) {
+    const std::string in = "cd '" + folder_.string() + "' && ffmpeg -v error -y -loop 1 -i bad.png";
+    ASSERT_EQ(
+        std::system(
+            (in + " -i '" + take_.string() +
+             "' -filter_complex \"[0:v]scale=256:256,fps=24000/1001,format=yuv420p,"
+             "trim=duration=1.2,setpts=PTS-STARTPTS[b];[1:v]scale=256:256,fps=24000/"
+             "1001,format=yuv420p,loop=4:20:0,trim=duration=3,setpts=PTS-STARTPTS,split[a][c];"
+             "[a][b][c]concat=n=3:v=1[o]\" -map \"[o]\" film-with-it.mp4")
+                .c_str()),
+        0);
+    attempt("a second of a film",
+            {"swap", "film", "--model", "m", "film-with-it.mp4", "-o", "no.mp4"}, "content-sexual");
+  }
 }
 
 TEST_F(GateProgram, ACrashLeavesNoMemoryOnTheDisk) {

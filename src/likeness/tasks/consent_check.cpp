@@ -6,9 +6,9 @@
 #include <set>
 
 #include "likeness/base/error.h"
-#include "likeness/base/sealed_file.h"
 #include "likeness/face/analyse.h"
 #include "likeness/faceset/faceset.h"
+#include "likeness/media/video.h"
 #include "likeness/tasks/consent_evidence.h"
 #include "likeness/trust/content_gate.h"
 #include "likeness/trust/ledger.h"
@@ -39,9 +39,14 @@ void check_material(const project::Project& project, const trust::Grant& grant) 
 
 namespace {
 
+/// Whatever has pictures in it, under any name: a video called take.toml is footage too.
 bool is_footage(const trust::Input& in) {
-  const auto kind = in.path.extension();
-  return !is_identity_material(in.path) && kind != ".toml" && kind != ".json";
+  try {
+    media::probe(in.path);
+    return true;
+  } catch (const Error&) {  // a model, a text: no task can read pictures from it either
+    return false;
+  }
 }
 
 /// Hashes that this network found clean before.

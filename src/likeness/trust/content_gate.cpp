@@ -224,7 +224,7 @@ ContentVerdict check_content(const fs::path& path, const ContentNet& net, Progre
     cancel.check();
     const double t = frame->time.value();
     if (!scores.empty() && !stills && t < next) continue;
-    next = t + kSampleEveryS * 0.999;
+    next = t + kSampleEveryS;
     scores.push_back(net.score(frame->rgb8_scaled(kSide * 2)).sexual());
     times.push_back(t);
     progress.set(t);
