@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the C2PA conformance program asks of a generator's manifest (program 0.2, specification 2.4),
-// written here from the specification: the program's own rubric is not part of this repository. One
-// entry per requirement; "ok", or what is wrong. Input is crJSON.
+// written here from the specification: the program's own rubric is not part of this repository; which
+// of its statements each check stands for is listed below. One entry per requirement; "ok", or what is
+// wrong. Input is crJSON.
 const inception = ['c2pa.created', 'c2pa.opened'];
 const nonEditorial = ['c2pa.converted', 'c2pa.published', 'c2pa.repackaged', 'c2pa.transcoded',
   'c2pa.resized.proportional', 'c2pa.enhanced', 'c2pa.edited.metadata', 'c2pa.watermarked',
@@ -70,6 +71,8 @@ export function conformance(report) {
     no_forbidden_references: none(values.filter((a) => a?.label && a?.url && !a.relationship
       && /^c2pa\.(actions|cloud-data|external-reference|hash|ingredient)/.test(a.label))),
     no_url_in_hashes: none(labels.filter((l) => l.startsWith('c2pa.hash') && assertions[l].url)),
+    representation_has_one_place: none(values.filter((a) => [a?.type, a?.parameters?.type].includes('exif.originalPreservationImage')
+      && (a.parameters?.multiAssetPartIndex == null) === (a.parameters?.embeddedOriginalPreservationImage == null))),
     hard_binding: must(labels.some((l) => l.startsWith('c2pa.hash.')), 'no hard binding'),
     no_box_hash_in_tiff: must(!(labels.includes('c2pa.hash.boxes') && claim['dc:format'] === 'image/tiff'), 'box hash'),
     ai_is_declared: must(labels.includes('c2pa.ai-disclosure')
@@ -77,4 +80,48 @@ export function conformance(report) {
         .test(a.digitalSourceType ?? '')), 'no AI signal'),
     training_is_reserved: must(assertions['cawg.training-mining']?.entries, 'no training-mining'),
   };
+}
+
+// The 31 statements of the program's asset rubric 0.2 for specification 2.4 (c2pa-org/conformance-public,
+// asset-rubrics/asset-rubric-conformance0.2-spec2.4.yml, 2026-03-31), and which of our checks stand for each. Where
+// one of ours asks for more (no failure at all, not only of a list), the statement asks for it too.
+export const statements = {
+  mandatory_dst_for_perceptible_transformations: ['source_type_where_needed'],
+  mandatory_spec_version: ['spec_version'],
+  mandatory_all_actions_included: ['all_actions_included'],
+  no_dst_for_opened_action: ['no_source_type_on_opened'],
+  well_formed_data_present: ['validation_results_present'],
+  well_formed_success: ['no_failure'],
+  valid_data_present: ['validation_results_present'],
+  valid_success: ['no_failure'],
+  inception_action_position: ['actions_are_created_v2', 'inception_first', 'inception_once'],
+  no_deprecated_assertions: ['known_assertions', 'no_stds_assertions'],
+  no_unsupported_assertions: ['known_assertions'],
+  no_deprecated_actions: ['known_actions'],
+  no_unsupported_actions: ['known_actions'],
+  no_unrecognized_custom_assertions: ['custom_assertions_have_a_namespace'],
+  no_unrecognized_custom_actions: ['custom_actions_have_a_namespace'],
+  no_unrecognized_custom_action_parameters: ['parameters_are_known'],
+  discouraged_legacy_action_parameters: ['no_legacy_parameters'],
+  active_manifest_urn: ['label_is_c2pa_urn'],
+  review_ratings_datasource: ['no_human_reviews'],
+  ingredient_v3_no_active_manifest: ['no_results_without_manifest'],
+  ingredient_v3_mandatory_validation_results: ['results_with_manifest'],
+  ingredient_relationship_values: ['relationships'],
+  mandatory_dst_for_created_action: ['source_type_where_needed'],
+  no_deprecated_claim_fields: ['claim_version_2', 'no_spec_version_in_claim'],
+  ingredient_v3_choice: ['source_type_or_manifest'],
+  alternative_content_representation_choice: ['representation_has_one_place'],
+  forbidden_labels_in_external_references: ['no_forbidden_references'],
+  no_url_in_hashes: ['no_url_in_hashes'],
+  all_actions_included_opened: ['opened_alone_is_complete'],
+  opened_action_ingredient_reference: ['opened_has_one_ingredient'],
+  no_box_hash_for_tiff: ['no_box_hash_in_tiff'],
+};
+
+/// {kept, of, broken: [statements]} of what conformance() gave.
+export function rubric(checks) {
+  const broken = Object.entries(statements).filter(([, names]) => names.some((n) => checks[n] !== 'ok')).map(([s]) => s);
+  const of = Object.keys(statements).length;
+  return { kept: of - broken.length, of, broken };
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // node read.mjs ROOTS.pem FILE...
 // What an independent reader says: one JSON line per file
-// {file, state, failures: [codes], checks: {name: "ok" | what is wrong}}.
+// {file, state, failures: [codes], checks: {name: "ok" | what is wrong}, rubric: {kept, of, broken}}.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { dirname, extname, join } from 'node:path';
-import { conformance } from './conformance.mjs';
+import { conformance, rubric } from './conformance.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const packageFolder = join(here, '../../.cache/oracle/0.13.3/package/pkg');
@@ -27,6 +27,7 @@ for (const file of files) {
     out.state = store.validation_state;
     out.failures = (store.validation_results?.activeManifest?.failure ?? []).map((f) => f.code);
     out.checks = conformance(JSON.parse(reader.crJson()));
+    out.rubric = rubric(out.checks);
     if (process.env.CRJSON) out.crjson = JSON.parse(reader.crJson());
     reader.free();
   } catch (error) {

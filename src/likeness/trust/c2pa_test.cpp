@@ -17,6 +17,7 @@
 #include "likeness/trust/finish.h"
 #include "likeness/trust/ledger.h"
 #include "likeness/trust/manifest_store.h"
+#include "likeness/trust/oracle_test_util.h"
 #include "likeness/trust/provenance.h"
 
 namespace likeness::trust {
@@ -131,6 +132,22 @@ TEST_F(C2paTest, EveryContainerIsSignedTrustedAndStaysTheSamePicture) {
     EXPECT_EQ(state(path), "Trusted") << name;
     EXPECT_EQ(media::read_image(path).data, before.data) << name;
   }
+  const std::vector<std::string> inside = {"a.mp4", "a.mov", "b.png", "b.jpg", "b.tiff"};
+  std::vector<fs::path> all, changed;
+  for (const auto& name : inside) all.push_back(folder_ / name);
+  for (const auto& said : oracle_says(folder_, all)) expect_oracle_trusts(said);
+  for (const auto& name : inside) {  // one byte of the picture; in a tiff it lies in front
+    std::string bytes = read_file(folder_ / name);
+    const size_t at = name == "b.tiff"                     ? 5000
+                      : name == "a.mp4" || name == "a.mov" ? bytes.rfind("mdat") + 400
+                                                           : bytes.size() - 400;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    changed.push_back(folder_ / ("bad-" + name));
+    write_file_atomic(changed.back(), bytes);
+    EXPECT_EQ(state(changed.back()), "Invalid") << name;
+  }
+  for (const auto& said : oracle_says(folder_, changed))
+    EXPECT_EQ(said["state"], "Invalid") << said.dump(1);
 }
 
 TEST_F(C2paTest, SoundIsSigned) {
@@ -164,6 +181,9 @@ TEST_F(C2paTest, SoundIsSigned) {
             0);
   finished("audio", m4a, folder_ / "a.m4a", 0);
   EXPECT_EQ(state(folder_ / "a.m4a"), "Trusted");
+  write_file_atomic(path, bytes);
+  for (const auto& said : oracle_says(folder_, {path, folder_ / "a.m4a"}))
+    expect_oracle_trusts(said);
 }
 
 TEST_F(C2paTest, AnUnknownRootIsValidButNotTrusted) {
