@@ -4,6 +4,7 @@
 #include "likeness/base/rng.h"
 #include "likeness/trust/consent_test_util.h"
 #include "likeness/trust/jcs.h"
+#include "likeness/trust/provenance.h"
 
 namespace likeness::trust {
 namespace {
@@ -149,6 +150,21 @@ TEST_F(ConsentFixture, RoundTripGivesAGrantThatNamesTheConsent) {
   EXPECT_EQ(s["rule"], "consent-record");
   EXPECT_EQ(s["consent"]["digest"], record_digest(m.record));
   EXPECT_EQ(g.faces().at("mary").size(), 128u);
+  // What leaves the house names the consent and whose key signed it, not the person.
+  bool named = false;
+  const std::vector<Input> none;
+  const auto order = manifest_order({g, none, "video", "video/mp4", "", "", 0, "", {}}, false);
+  for (const auto& a : order.definition["assertions"]) {
+    if (a["label"] != kConsentLabel) continue;
+    named = true;
+    const json& one = a["data"]["identities"][0];
+    EXPECT_EQ(one["consentId"], "urn:uuid:" + m.id);
+    EXPECT_EQ(one["digest"], record_digest(m.record));
+    EXPECT_EQ(one["validUntil"], m.record["validUntil"]);
+    EXPECT_EQ(one["subjectKeyThumbprint"], PublicKey::from_did(m.record["issuer"]).thumbprint());
+    EXPECT_FALSE(one.contains("name"));
+  }
+  EXPECT_TRUE(named);
   const std::string all = g.record().dump() + m.record.dump();
   EXPECT_EQ(all.find("Mary Doe"), std::string::npos) << "the name stays in the private part";
   // As performer the same consent is needed, and enough.

@@ -64,7 +64,7 @@ json consent_assertion(const Grant& grant) {
         {{"id", "consentId"},
          {"digest", "digest"},
          {"valid_until", "validUntil"},
-         {"subject_key", "subjectKeyThumbprint"},
+         {"subject_key_thumbprint", "subjectKeyThumbprint"},
          {"status_url", "statusUrl"}}};
     for (const auto& [key, name] : kept)
       if (&from != &s && from.contains(key) && from[key].is_string()) one[name] = from[key];
