@@ -9,9 +9,11 @@
 #include <set>
 
 #include "likeness/base/error.h"
+#include "likeness/base/hash.h"
 #include "likeness/media/video.h"
 #include "likeness/tasks/consent_check.h"
 #include "likeness/tasks/runner.h"
+#include "likeness/trust/finish.h"
 
 namespace likeness::tasks {
 namespace fs = std::filesystem;
@@ -283,6 +285,10 @@ nlohmann::json faceset_export(const project::Project& project, const std::string
   std::vector<size_t> indices;
   for (size_t i = 0; i < set.items().size(); ++i)
     if (!set.items()[i].excluded) indices.push_back(i);
+  if (unlocked) {
+    const fs::path packed = project.faceset_path(subject);
+    trust::record_grant(project, *unlocked, 0, {{packed, sha256_file(packed)}});
+  }
   const size_t n = faceset::export_crops(set, indices, folder, format);
   return {{"subject", subject}, {"crops", n}, {"folder", folder.string()}};
 }

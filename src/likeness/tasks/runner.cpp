@@ -2,6 +2,7 @@
 #include "likeness/tasks/runner.h"
 
 #include <cerrno>
+#include <chrono>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -91,6 +92,7 @@ void note_persons(const trust::Grant& grant, const fs::path& work) {
 }
 
 JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs, int64_t job) {
+  const auto began = std::chrono::steady_clock::now();
   JobResult done;
   done.job = job;
   const std::vector<fs::path> parts = run_chunks(task, run);
@@ -103,10 +105,13 @@ JobResult run_job(Task& task, Run& run, const std::vector<trust::Input>& inputs,
     trust::Finished f = trust::finish(run.project, run.grant, job, inputs, output, run.watermark);
     outputs.push_back({{"kind", f.kind}, {"path", f.path.string()}, {"sha256", f.hash}});
     if (!f.manifest.empty()) outputs.back()["manifest"] = f.manifest;
+    outputs.back()["finish_s"] = f.seconds;
     done.outputs.push_back(std::move(f));
   }
   done.report = std::move(result.report);
   done.report["job"] = job;
+  done.report["seconds"] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   done.report["outputs"] = std::move(outputs);
   std::error_code ec;
   fs::remove_all(run.work, ec);
@@ -180,6 +185,7 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
     remove_leftovers(work);
     grant.seal_folder(work);
     note_persons(grant, work);
+    trust::record_grant(project, grant, job, inputs);
     Run run{project, progress, cancel, grant, work, watermark_of_job(project, task, inputs, work)};
     JobResult done = run_job(task, run, inputs, job);
     // A task that can stop early and still give something whole (training) ends so.

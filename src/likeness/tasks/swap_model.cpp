@@ -238,11 +238,15 @@ void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
         run.project.faces(row->id, span.begin - 1, span.end == INT64_MAX ? span.end : span.end + 1);
     add_counts(counts, render_segment(s, write, run.progress, run.cancel));
   }
-  const nlohmann::json j = {
-      {"frames", counts.frames},   {"swapped", counts.swapped},
-      {"no_face", counts.no_face}, {"other_face", counts.other_face},
-      {"failed", counts.failed},   {"failures", counts.failures},
-      {"damage", counts.damage},   {"encoder", writer ? writer->encoder_name() : ""}};
+  const nlohmann::json j = {{"frames", counts.frames},
+                            {"swapped", counts.swapped},
+                            {"no_face", counts.no_face},
+                            {"other_face", counts.other_face},
+                            {"failed", counts.failed},
+                            {"failures", counts.failures},
+                            {"damage", counts.damage},
+                            {"encoder", writer ? writer->encoder_name() : ""},
+                            {"mark_s", writer ? writer->mark_s() : 0.0}};
   write_file_atomic(run.work / (chunk.name + ".counts.json"),
                     j.dump());  // before the part: where it is, this is
   if (writer)
@@ -257,6 +261,7 @@ Result SwapTask::join(const std::vector<fs::path>& parts, Run& run) {
   nlohmann::json failures = nlohmann::json::array(), damage = nlohmann::json::array();
   std::map<std::string, int64_t> sums;
   std::string encoder;
+  double mark_s = 0;
   for (const fs::path& part : parts) {
     const std::string name = part.filename().string();
     if (name.rfind("segment-", 0) != 0) continue;
@@ -264,6 +269,7 @@ Result SwapTask::join(const std::vector<fs::path>& parts, Run& run) {
         nlohmann::json::parse(read_file(run.work / (part.stem().string() + ".counts.json")));
     for (const char* key : {"frames", "swapped", "no_face", "other_face", "failed"})
       sums[key] += counts.at(key).get<int64_t>();
+    mark_s += counts.value("mark_s", 0.0);
     for (const auto& f : counts.at("failures")) failures.push_back(f);
     for (const auto& d : counts.at("damage"))
       if (std::find(damage.begin(), damage.end(), d) == damage.end()) damage.push_back(d);
@@ -295,7 +301,8 @@ Result SwapTask::join(const std::vector<fs::path>& parts, Run& run) {
                    {"damage", damage},
                    {"choice", nlohmann::json::parse(read_file(run.work / "choice.json"))},
                    {"encoder", encoder},
-                   {"audio_copied", sound}};
+                   {"audio_copied", sound},
+                   {"mark_s", mark_s}};
   if (part_) result.report["part"] = {{"first", part_->first}, {"last", part_->second}};
   result.outputs.push_back({"video", temporary, out_});
   return result;

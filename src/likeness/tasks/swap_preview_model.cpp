@@ -4,6 +4,7 @@
 #include <cmath>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include <ATen/Parallel.h>
 
@@ -22,6 +23,7 @@
 #include "likeness/tasks/swap_polygons.h"
 #include "likeness/tasks/swap_preview.h"
 #include "likeness/tasks/swap_segment.h"
+#include "likeness/trust/finish.h"
 #include "likeness/trust/keys.h"
 #include "likeness/trust/ledger.h"
 #include "likeness/trust/watermark_still.h"
@@ -101,27 +103,30 @@ struct SwapPreviews::Impl {
   std::mutex mutex;
   std::vector<Loaded> renderers;  ///< newest last
   std::vector<Allowed> grants;
+  std::set<std::string> told;  ///< what the ledger has a line of, since the program started
   std::vector<Choice> choices;
 
   const trust::Grant& allow(const SwapPreviewRequest& r, const std::vector<SwapEntry>& layers,
                             const trust::Input& input) {
-    std::string key = r.project.folder().string() + "|" +
-                      file_stamp(trust::ledger_path(r.project)) + "|" + input.hash;
+    std::string what = r.project.folder().string() + "|" + input.hash;
     trust::Request ask{.task = "preview", .operation = trust::Operation::kSwap};
     ask.subjects = swap_subjects(layers);
     ask.preview = true;
-    for (const auto& l : layers) key += "|" + l.model.name;
+    for (const auto& l : layers) what += "|" + l.model.name;
+    const auto stamped = [&] { return file_stamp(trust::ledger_path(r.project)) + "|" + what; };
     const auto now = Clock::now();
     std::erase_if(grants, [&](const Allowed& a) { return now - a.at > kGrantLife; });
     for (const auto& a : grants)
-      if (a.key == key) return a.grant;
+      if (a.key == stamped()) return a.grant;
     trust::Grant grant = trust::authorise(r.project, ask);
     check_material(r.project, grant);
     Progress silent;
     const Cancel never;
     check_footage(r.project, grant, {input}, silent, never);
+    // One line for all frames of a clip that are looked at; it changes the stamp.
+    if (told.insert(what).second) trust::record_grant(r.project, grant, 0, {input});
     if (grants.size() >= kMostGrants) grants.erase(grants.begin());
-    grants.push_back({key, Clock::now(), std::move(grant)});
+    grants.push_back({stamped(), Clock::now(), std::move(grant)});
     return grants.back().grant;
   }
 

@@ -99,12 +99,17 @@ void TrainTask::run(const Chunk&, const fs::path& out, Run& run) {
     if (!s.licence.empty()) about["licence"] = "footage: " + s.licence;
   const fs::path folder = run.project.model_folder(model_);
   run.grant.seal_folder(folder);  // checkpoints hold a person as the model does
+  train::TrainHooks hooks;
+  hooks.write_preview = [&run, seen = inputs(run.project)](const fs::path& path,
+                                                           const Image8& image) {
+    trust::write_preview_image(run.grant, seen, run.watermark, path, image);
+  };
   std::unique_ptr<train::Trainer> trainer;
   if (train::Trainer::has_checkpoint(folder))
-    trainer = train::Trainer::resume(options_.train, std::move(prepared.data), folder);
+    trainer = train::Trainer::resume(options_.train, std::move(prepared.data), folder, hooks);
   else
     trainer = std::make_unique<train::Trainer>(options_.train, std::move(prepared.data), folder,
-                                               prepared.extras);
+                                               prepared.extras, hooks);
   const auto& known = trainer->extras().metadata;
   if (known.value("identity", "") != identity_ || known.value("performer", "") != performer_)
     throw Error(ErrorCode::kUsage,

@@ -18,6 +18,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "likeness/base/image.h"
 #include "likeness/base/run.h"
 #include "likeness/nets/swap_net.h"
 #include "likeness/train/prepared_data.h"
@@ -48,6 +49,8 @@ struct TrainHooks {
       embedding_loss;
   /// Called after every logged step with the log line.
   std::function<void(const nlohmann::json& line)> on_log;
+  /// Writes a preview; media::write_image where there is none.
+  std::function<void(const std::filesystem::path& path, const Image8& image)> write_preview;
   /// Asked between steps; while it returns true training waits (state saved, device memory kept).
   std::function<bool()> paused;
 };

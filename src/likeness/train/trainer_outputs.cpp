@@ -195,7 +195,10 @@ void Trainer::Impl::write_preview() {
     paste_column(averaged->reconstruct(input, static_cast<nets::Side>(s)).rgb, 2 * s + 1, grid);
     if (s == 1) paste_column(averaged->swap(input).rgb, 4, grid);
   }
-  media::write_image(folder / "preview.png", grid);
+  if (hooks.write_preview)
+    hooks.write_preview(folder / "preview.png", grid);
+  else
+    media::write_image(folder / "preview.png", grid);
   if (options.preview_history <= 0) return;
   auto name = checkpoint_path(folder / "previews", step).replace_extension(".png");
   std::error_code ec;  // the history is a convenience: failing to keep it does not stop training

@@ -40,6 +40,8 @@ class SigningIdentity {
   }                                                        ///< es256, es384, es512, ps256, ed25519
   const std::string& subject() const { return subject_; }  ///< common name of the leaf
   const std::string& time_authority() const { return time_authority_; }
+  /// For pictures that are written every few seconds.
+  void without_time_authority() { time_authority_.clear(); }
   /// COSE's form: r || s for ECDSA.
   std::vector<uint8_t> sign(std::span<const uint8_t> data) const;
 

@@ -2,6 +2,7 @@
 #include "likeness/trust/finish.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "likeness/base/atomic_file.h"
@@ -41,6 +42,13 @@ std::string hash_of(const fs::path& path) {
 std::string shown(const project::Project& project, const fs::path& path) {
   fs::path inside = path.lexically_normal().lexically_relative(project.folder());
   return inside.empty() || *inside.begin() == ".." ? path.string() : inside.string();
+}
+
+nlohmann::json inputs_json(const project::Project& project, const std::vector<Input>& inputs) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const Input& in : inputs)
+    out.push_back({{"path", shown(project, in.path)}, {"sha256", in.hash}});
+  return out;
 }
 
 bool is_signed_kind(const std::string& kind) {
@@ -161,12 +169,20 @@ uint64_t draw_watermark() {
   return id;
 }
 
+void record_grant(const project::Project& project, const Grant& grant, int64_t job,
+                  const std::vector<Input>& inputs) {
+  Ledger(ledger_path(project))
+      .append("granted",
+              {{"job", job}, {"grant", grant.record()}, {"inputs", inputs_json(project, inputs)}});
+}
+
 Finished finish(const project::Project& project, const Grant& grant, int64_t job,
                 const std::vector<Input>& inputs, const Output& output, uint64_t watermark) {
   if (grant.request().preview)
     throw Error(ErrorCode::kRefused, "a preview is not made into an output (preview-is-no-output)",
                 "render it with: likeness swap");
-  Finished done{output.kind, output.path, "", "", ""};
+  const auto began = std::chrono::steady_clock::now();
+  Finished done{output.kind, output.path, "", "", "", 0};
   Sealed sealed;
   const bool signs = is_signed_kind(output.kind);
   watermark = mark_of(output, watermark);
@@ -192,9 +208,6 @@ Finished finish(const project::Project& project, const Grant& grant, int64_t job
         .put(watermark, sealed.label, sealed.manifest, about);
     ManifestStore::of_user().put(watermark, sealed.label, sealed.manifest, about);
   }
-  nlohmann::json ins = nlohmann::json::array();
-  for (const Input& in : inputs)
-    ins.push_back({{"path", shown(project, in.path)}, {"sha256", in.hash}});
   nlohmann::json out = {
       {"kind", output.kind}, {"path", shown(project, output.path)}, {"sha256", done.hash}};
   if (signs) out["manifest"] = sealed.label;
@@ -203,12 +216,29 @@ Finished finish(const project::Project& project, const Grant& grant, int64_t job
   done.ledger_hash = Ledger(ledger_path(project))
                          .append("output", {{"job", job},
                                             {"grant", grant.record()},
-                                            {"inputs", std::move(ins)},
+                                            {"inputs", inputs_json(project, inputs)},
                                             {"output", std::move(out)}})
                          .hash;
   if (signs && !sealed.embedded) write_file_atomic(output.path.string() + ".c2pa", sealed.manifest);
   if (output.temporary != output.path) commit_file(output.temporary, output.path);
+  done.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return done;
+}
+
+void write_preview_image(const Grant& grant, const std::vector<Input>& inputs, uint64_t watermark,
+                         const fs::path& path, const Image8& image) {
+  if (!grant.consents().empty()) return write_output_image(grant, watermark, path, image);
+  const fs::path temporary = temporary_name(path);
+  write_output_image(grant, watermark, temporary, image);
+  try {
+    SigningIdentity signer = SigningIdentity::open();
+    signer.without_time_authority();
+    const uint64_t mark = can_carry_watermark("image", image.width, image.height) ? watermark : 0;
+    seal({grant, inputs, "image", "", "", project::now_utc(), mark, "", {}}, temporary, signer);
+  } catch (const Error& e) {  // a training goes on without
+    log_warning("a preview could not be signed: " + std::string(e.what()));
+  }
+  commit_file(temporary, path);
 }
 
 }  // namespace likeness::trust

@@ -39,10 +39,16 @@ struct Finished {
   std::string hash;         ///< of the file as it now is
   std::string ledger_hash;  ///< of its line
   std::string manifest;     ///< label of its manifest, urn:c2pa:…; empty when not signed
+  double seconds = 0;       ///< that finish() took
 };
 
 /// A fresh id for the mark of a job's outputs; never 0.
 uint64_t draw_watermark();
+
+/// The ledger line "granted" of a job that begins (job 0: an action outside the queue): what was
+/// allowed to whom, on what, is known even where nothing came of it.
+void record_grant(const project::Project& project, const Grant& grant, int64_t job,
+                  const std::vector<Input>& inputs);
 
 /// Completes the file, writes the ledger line {job, grant, inputs, output}, then renames it to its
 /// place. `watermark` is the id that video and images carry, 0 when they carry none.
@@ -68,6 +74,7 @@ class OutputVideo {
   void write(const media::Frame& frame);
   void finish();
   const std::string& encoder_name() const;
+  double mark_s() const;  ///< time the mark has taken so far
 
  private:
   struct Impl;
@@ -77,6 +84,12 @@ class OutputVideo {
 /// The same for a still: PNG or JPEG by extension.
 void write_output_image(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
                         const Image8& image);
+
+/// A picture to look at while a model is trained: marked and signed like an output, but no line of
+/// the ledger and no stamp of its time, because there is one every few seconds. A person's is
+/// marked only: it lies sealed (base/sealed_file.h).
+void write_preview_image(const Grant& grant, const std::vector<Input>& inputs, uint64_t watermark,
+                         const std::filesystem::path& path, const Image8& image);
 
 std::filesystem::path ledger_path(const project::Project& project);
 

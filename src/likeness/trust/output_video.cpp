@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <optional>
 
 #include "likeness/trust/finish.h"
@@ -18,13 +19,17 @@ struct OutputVideo::Impl {
   std::optional<VideoWatermarker> marker;
   uint32_t still = 0;  ///< id for a picture alone, 0 for everything that has a time
   media::VideoWriter writer;
+  std::chrono::duration<double> mark{0};
 };
 
 OutputVideo::OutputVideo(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
                          const media::VideoInfo& like, const media::WriterOptions& options,
                          const std::string& label)
-    : impl_(new Impl{VisibleLabel(label, like.width, like.height), std::nullopt, 0,
-                     media::VideoWriter(path, like, options)}) {
+    : impl_(new Impl{VisibleLabel(label, like.width, like.height),
+                     std::nullopt,
+                     0,
+                     media::VideoWriter(path, like, options),
+                     {}}) {
   (void)grant;
   // A still that becomes a picture: the video's mark needs seconds to be read.
   if (watermark && like.is_still && !like.is_image_sequence &&
@@ -50,9 +55,12 @@ void OutputVideo::write(const media::Frame& frame) {
   }
   if (!impl_->marker) return impl_->writer.write(marked);
   // Of the frame's own time, not of its place in this segment: any split gives the same mark.
+  const auto began = std::chrono::steady_clock::now();
   impl_->marker->embed(marked, frame.time.value());
+  impl_->mark += std::chrono::steady_clock::now() - began;
   impl_->writer.write(marked);
 }
+double OutputVideo::mark_s() const { return impl_->mark.count(); }
 void OutputVideo::finish() { impl_->writer.finish(); }
 const std::string& OutputVideo::encoder_name() const { return impl_->writer.encoder_name(); }
 

@@ -85,6 +85,18 @@ TEST_F(TrustTest, DeniesByDefault) {
   EXPECT_EQ(refusal(Operation::kSwap, {{"nobody", Role::kIdentity}}).code(), ErrorCode::kNotFound);
 }
 
+TEST_F(TrustTest, WhatWasAllowedIsInTheLedgerEvenWhereNothingWasMade) {
+  const Grant g = ask(Operation::kSwap, {{"ben", Role::kIdentity}});
+  record_grant(*project_, g, 9, {{project_->folder() / "media/in.mp4", "aa"}});
+  const auto entries = Ledger(ledger_path(*project_)).read();
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].type, "granted");
+  EXPECT_EQ(entries[0].body["job"], 9);
+  EXPECT_EQ(entries[0].body["grant"], g.record());
+  EXPECT_EQ(entries[0].body["inputs"][0]["path"], "media/in.mp4");
+  EXPECT_EQ(entries[0].body["inputs"][0]["sha256"], "aa");
+}
+
 TEST_F(TrustTest, FinishNamesTheFileOnlyAfterTheLedgerLine) {
   Grant g = ask(Operation::kSwap, {{"ben", Role::kIdentity}});
   const fs::path out = project_->outputs_folder() / "o.bin";
