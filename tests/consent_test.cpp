@@ -211,6 +211,17 @@ TEST_F(ConsentProgram, AStatementIsReadByThePersonOfTheFaceset) {
     bad(with(own, false), "usage", "recogniser");
   bad(with(copy(clip("ava-train", 100, 150), "ava.mp4")), "refused", "evidence-other-face");
   bad(with(copy(clip("ben-train", 100, 60), "short.mp4")), "refused", "evidence-too-short");
+  if (std::system("command -v ffmpeg > /dev/null 2>&1") == 0) {
+    // A voice of this program under the person's picture: its mark is still in the sound.
+    good({"speak", "film", "I agree. " + asked["phrase"].get<std::string>() + ". I agree again.",
+          "--voice", "slt", "-o", "voice.wav"});
+    ASSERT_EQ(std::system(("cd '" + folder_.string() +
+                           "' && ffmpeg -v error -y -i own.mp4 -i voice.wav -map 0:v -map 1:a "
+                           "-c:v copy -c:a aac -b:a 96k -shortest made.mp4")
+                              .c_str()),
+              0);
+    bad(with("made.mp4"), "refused", "evidence-synthetic");
+  }
   EXPECT_NE(likeness({"consent", "verify", "film", "ben"}, options_).status, 0);
 }
 

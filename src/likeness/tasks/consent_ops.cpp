@@ -11,6 +11,8 @@
 #include "likeness/base/hash.h"
 #include "likeness/base/sealed_file.h"
 #include "likeness/faceset/faceset.h"
+#include "likeness/media/audio_samples.h"
+#include "likeness/media/video.h"
 #include "likeness/tasks/consent_evidence.h"
 #include "likeness/tasks/consent_internal.h"
 #include "likeness/tasks/consent_words.h"
@@ -20,6 +22,9 @@
 #include "likeness/trust/jcs.h"
 #include "likeness/trust/phrase.h"
 #include "likeness/trust/vault.h"
+#include "likeness/trust/verify.h"
+#include "likeness/trust/watermark_audio.h"
+#include "likeness/trust/watermark_video.h"
 
 namespace likeness::tasks {
 namespace fs = std::filesystem;
@@ -115,6 +120,28 @@ void check_request_is_fresh(const json& request, const fs::path& video) {
             "record the person reading the words of this request");
 }
 
+/// A cloned voice, or a swapped face, must not agree for its owner: what says itself that it was
+/// made (manifest, mark in the picture as framed, mark in the sound) is no evidence.
+json check_not_made(const fs::path& video) {
+  constexpr int kRateHz = 48000;
+  constexpr double kMostS = 64;
+  const auto no = [](const std::string& what) {
+    refused("evidence-synthetic", what + " says that it was made",
+            "record the person, not a picture or a voice of them");
+  };
+  const auto said = trust::verify(video, {.projects = {}, .read_watermark = false});
+  if (said.json.value("claims_ai", false)) no("its manifest");
+  const auto& key = trust::WatermarkKey::product();
+  const media::VideoInfo info = media::probe(video);
+  if (trust::can_carry_watermark("video", info.width, info.height) &&
+      trust::read_video_watermark(video, key, trust::WatermarkSearch::kQuick).found)
+    no("the mark in its picture");
+  const AudioClip sound{kRateHz, 1, media::read_mono(video, kRateHz, kMostS)};
+  if (!sound.samples.empty() && trust::read_audio_watermark(sound).found)
+    no("the mark in its sound");
+  return {{"ok", true}, {"method", "manifest and marks"}};
+}
+
 /// That the words of the request are in the video: by the recogniser, else by the reviewer.
 json check_words(const json& request, const fs::path& video, const RecordOptions& options) {
   const json& record = request.at("record");
@@ -140,9 +167,10 @@ json check_words(const json& request, const fs::path& video, const RecordOptions
 }
 
 json statement_evidence(const json& request, const fs::path& video, const EvidenceReport& report,
-                        const RecordOptions& options) {
+                        const json& made, const RecordOptions& options) {
   json checks = report.to_json();
   checks["transcript"] = check_words(request, video, options);
+  checks["synthetic"] = made;
   return {{"type", "SpokenPasscodeVideo"},
           {"sha256", sha256_file(video)},
           {"name", video.filename().string()},
@@ -309,10 +337,12 @@ json consent_record(project::Project& project, const std::string& subject, const
   face::Embedding face = known;
   if (basis == "statement") {
     check_request_is_fresh(request.file, evidence);
+    const json made = check_not_made(evidence);
     const EvidenceReport report = check_evidence(evidence, known, progress, cancel);
     if (!report.failed.empty()) refused(report.failed, report.why, report.hint);
     face = report.face;
-    record["evidence"] = json::array({statement_evidence(request.file, evidence, report, options)});
+    record["evidence"] =
+        json::array({statement_evidence(request.file, evidence, report, made, options)});
   } else {
     record["evidence"] = json::array({document_evidence(basis, evidence, options)});
   }
