@@ -26,11 +26,11 @@ constexpr int kRefineRounds = 1;
 /// What a network made, laid into a rectangle of the frame.
 struct Layer {
   Rect region;
-  ImageF rgb, mask;
-  ImageF firm;  ///< the mask up to the silhouette; empty where the model knows none
+  ImageF rgb = {}, mask = {};
+  ImageF firm = {};  ///< the mask up to the silhouette; empty where the model knows none
   /// The mask before polygons were drawn on it, and what they do to one of ones; empty without any.
-  ImageF undrawn, open;
-  ImageF made;  ///< 1 where rgb was made at all; only when it was asked for
+  ImageF undrawn = {}, open = {};
+  ImageF made = {};  ///< 1 where rgb was made at all; only when it was asked for
 };
 
 torch::Tensor to_tensor(const ImageF& image) {
@@ -70,18 +70,18 @@ float face_width(const face::Points& points) {
   return std::hypot(points[454].x - points[234].x, points[454].y - points[234].y);
 }
 
-/// A silhouette as it can be pasted: without the slivers of folded triangles beside a turned cheek,
-/// and without the steps of a contour that turns away from the camera.
+/// A silhouette (0..1) as it can be pasted: without the slivers of folded triangles beside a turned
+/// cheek, and without the steps of a contour that turns away from the camera.
 ImageF contour(const ImageF& mask, float width_px) {
   const int d = 2 * std::max(1, cvRound(0.02f * width_px)) + 1;
   cv::Mat m(mask.height, mask.width, CV_32F, const_cast<float*>(mask.data.data())), out;
-  cv::morphologyEx(m, out, cv::MORPH_OPEN, cv::getStructuringElement(cv::MORPH_ELLIPSE, {d, d}));
+  m.convertTo(out, CV_8U, 255);
+  cv::morphologyEx(out, out, cv::MORPH_OPEN, cv::Mat::ones(d, d, CV_8U));
   cv::erode(out, out, cv::Mat::ones(3, 3, CV_8U));
+  out.convertTo(out, CV_32F, 1 / 255.0);
   cv::GaussianBlur(out, out, {}, 0.8);
   ImageF result(mask.width, mask.height, 1);
-  for (int y = 0; y < mask.height; ++y)
-    for (int x = 0; x < mask.width; ++x)
-      result.at(x, y) = std::clamp(out.at<float>(y, x), 0.0f, 1.0f);
+  for (int y = 0; y < mask.height; ++y) std::copy_n(out.ptr<float>(y), mask.width, result.row(y));
   return result;
 }
 
@@ -245,9 +245,19 @@ struct Renderer::Impl {
       }
     }
     if (generated) *generated = {rgb, mask};
-    Layer layer{map.region, face::wrap(rgb, map), face::wrap(mask, map), {}, {}, {}, {}};
-    for (float& v : layer.mask.data) v = std::clamp(v, 0.0f, 1.0f);
-    layer.firm = contour(face::wrap(firm, map), face_width(f.points));
+    Layer layer{.region = map.region, .rgb = face::wrap(rgb, map)};
+    ImageF both(mask.width, mask.height, 2);  // sampling two at once costs little more than one
+    for (size_t p = 0; p < mask.data.size(); ++p) {
+      both.data[2 * p] = mask.data[p];
+      both.data[2 * p + 1] = firm.data[p];
+    }
+    both = face::wrap(both, map);
+    layer.mask = layer.firm = ImageF(both.width, both.height, 1);
+    for (size_t p = 0; p < layer.mask.data.size(); ++p) {
+      layer.mask.data[p] = std::clamp(both.data[2 * p], 0.0f, 1.0f);
+      layer.firm.data[p] = std::clamp(both.data[2 * p + 1], 0.0f, 1.0f);
+    }
+    layer.firm = contour(layer.firm, face_width(f.points));
     if (ask_made) {
       layer.made = face::wrap(appearance.layout().coverage, map);
       for (float& v : layer.made.data) v = std::clamp(v, 0.0f, 1.0f);
@@ -280,9 +290,8 @@ struct Renderer::Impl {
     if (generated) *generated = {rgb, mask};
     Affine2 region_from_crop = crop_from_region.inverse();
     Layer layer{
-        region, compose::warp_affine(rgb, region_from_crop, region.width(), region.height()),
-        {},     {},
-        {},     {}};
+        .region = region,
+        .rgb = compose::warp_affine(rgb, region_from_crop, region.width(), region.height())};
     std::vector<Point2> hull;
     for (int i : face::face_oval())
       hull.push_back({f.points[i].x - region.x0, f.points[i].y - region.y0});
