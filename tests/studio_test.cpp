@@ -9,6 +9,7 @@
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/media/video.h"
+#include "likeness/project/project.h"
 
 namespace likeness::tests {
 namespace {
@@ -605,6 +606,17 @@ TEST_F(StudioTest, TrainingGoesOnAfterKillAndThePreviewShowsIt) {
   EXPECT_LT(difference(none, original), 1.5);  // the mark, and JPEG
   EXPECT_GT(difference(swapped, original), difference(none, original) + 0.5);
   expect_error(preview({{"opacity", 7}}), 400);
+  // Another film in the same place: nobody has looked at its content.
+  fs::path film;
+  for (const auto& m : project::Project::open(folder_ / "film").media())
+    if (m.id == ava) film = m.path;
+  const std::string bytes = read_file(film);
+  write_file_atomic(film, bytes + "x");
+  const Answer other = preview({{"opacity", 0.5}});
+  EXPECT_EQ(other.status, 403) << other.body;
+  EXPECT_NE(other.body.find("clip-changed"), std::string::npos) << other.body;
+  write_file_atomic(film, bytes);
+  EXPECT_EQ(preview({{"opacity", 0.5}}).status, 200);
   // What is drawn goes onto the command line, and into a file where that would be too long.
   const auto polygons_of = [&](int strokes) {
     const json stroke = {{"first", 0},     {"last", 9},    {"kind", "erase"},

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include "likeness/swap/render.h"
 #include "likeness/tasks/choose_tracks.h"
 #include "likeness/tasks/consent_check.h"
+#include "likeness/tasks/media_inputs.h"
 #include "likeness/tasks/media_library.h"
 #include "likeness/tasks/model_info.h"
 #include "likeness/tasks/presets.h"
@@ -105,6 +107,18 @@ struct SwapPreviews::Impl {
   std::vector<Allowed> grants;
   std::set<std::string> told;  ///< what the ledger has a line of, since the program started
   std::vector<Choice> choices;
+  std::map<std::string, std::string> hashes;  ///< of clips, by path and stamp
+
+  /// Another film put in its place since its faces were found has been looked at by nobody.
+  void require_same_film(const fs::path& clip, const std::string& known) {
+    std::string& hash = hashes[clip.string() + "|" + file_stamp(clip)];
+    if (hash.empty()) hash = hash_media(clip);
+    if (hash != known)
+      throw Error(
+          ErrorCode::kRefused,
+          clip.filename().string() + " is not the film whose faces were found (clip-changed)",
+          "put the film back, or find the faces again");
+  }
 
   const trust::Grant& allow(const SwapPreviewRequest& r, const std::vector<SwapEntry>& layers,
                             const trust::Input& input) {
@@ -188,6 +202,7 @@ SwapPreview SwapPreviews::render(const SwapPreviewRequest& r, const Decode& deco
   std::lock_guard lock(impl_->mutex);
   flush_denormals();
   at::set_num_threads(thread_count());
+  impl_->require_same_film(clip, row.hash);
   impl_->allow(r, layers, {clip, row.hash});
   media::Frame frame = decode(clip, r.frame);
   float scale = 1;
