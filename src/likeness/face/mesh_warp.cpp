@@ -5,6 +5,7 @@
 
 #include <opencv2/imgproc.hpp>
 
+#include "likeness/base/error.h"
 #include "likeness/face/geometry.h"
 
 namespace likeness::face {
@@ -356,34 +357,48 @@ FrameMap map_frame(const Points& points, const MeshLayout& layout, int frame_wid
   return map;
 }
 
-ImageF wrap(const ImageF& image, const FrameMap& map) {
-  ImageF out(map.region.width(), map.region.height(), image.channels);
-  int channels = image.channels;
-  auto cubic = [](float t, float* w) {
+namespace {
+
+/// The loop over channels has to be known to the compiler: it is a tenth of a swap.
+template <int kChannels>
+void wrap_channels(const ImageF& image, const FrameMap& map, ImageF& out) {
+  const auto cubic = [](float t, float* w) {
     w[0] = ((-0.5f * t + 1.0f) * t - 0.5f) * t;
     w[1] = (1.5f * t - 2.5f) * t * t + 1.0f;
     w[2] = ((-1.5f * t + 2.0f) * t + 0.5f) * t;
     w[3] = (0.5f * t - 0.5f) * t * t;
   };
   for (size_t i = 0; i < map.layout_px.size(); ++i) {
-    Point2 p = map.layout_px[i];
+    const Point2 p = map.layout_px[i];
     if (p.x < -1e3f) continue;
-    float x = p.x - 0.5f, y = p.y - 0.5f;
-    int xi = static_cast<int>(std::floor(x)), yi = static_cast<int>(std::floor(y));
+    const float x = p.x - 0.5f, y = p.y - 0.5f;
+    const int xi = static_cast<int>(std::floor(x)), yi = static_cast<int>(std::floor(y));
     float wx[4], wy[4];
     cubic(x - xi, wx);
     cubic(y - yi, wy);
-    float* o = out.data.data() + i * channels;
+    int column[4];
+    for (int s = 0; s < 4; ++s) column[s] = std::clamp(xi + s - 1, 0, image.width - 1) * kChannels;
+    float sum[kChannels] = {};
     for (int r = 0; r < 4; ++r) {
       const float* row = image.row(std::clamp(yi + r - 1, 0, image.height - 1));
       for (int s = 0; s < 4; ++s) {
-        const float* q =
-            row + static_cast<size_t>(std::clamp(xi + s - 1, 0, image.width - 1)) * channels;
-        float w = wy[r] * wx[s];
-        for (int k = 0; k < channels; ++k) o[k] += w * q[k];
+        const float* q = row + column[s];
+        const float w = wy[r] * wx[s];
+        for (int k = 0; k < kChannels; ++k) sum[k] += w * q[k];
       }
     }
+    std::copy_n(sum, kChannels, out.data.data() + i * kChannels);
   }
+}
+
+}  // namespace
+
+ImageF wrap(const ImageF& image, const FrameMap& map) {
+  ImageF out(map.region.width(), map.region.height(), image.channels);
+  LIKENESS_REQUIRE(image.channels >= 1 && image.channels <= 3);
+  if (image.channels == 1) wrap_channels<1>(image, map, out);
+  if (image.channels == 2) wrap_channels<2>(image, map, out);
+  if (image.channels == 3) wrap_channels<3>(image, map, out);
   return out;
 }
 

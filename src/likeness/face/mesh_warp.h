@@ -56,7 +56,7 @@ struct FrameMap {
 /// Hidden surfaces removed by depth. The region is the mesh's box clipped to the frame.
 FrameMap map_frame(const Points& points, const MeshLayout& layout, int frame_width,
                    int frame_height);
-/// Catmull-Rom sampling of a layout image; 0 where the map has no face.
+/// Catmull-Rom sampling of a layout image of one to three channels; 0 where the map has no face.
 ImageF wrap(const ImageF& layout_image, const FrameMap& map);
 
 }  // namespace likeness::face
