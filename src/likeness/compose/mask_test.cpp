@@ -99,8 +99,7 @@ TEST(StrokeMask, CoversWhatARoundBrushCovers) {
     const ImageF disc = stroke_mask(80, 60, {{40.3f, 30.2f}}, r);
     EXPECT_NEAR(sum(disc), 3.14159265 * r * r, 0.03 * r * r + 0.25) << r;
     const ImageF line = stroke_mask(80, 60, {{20, 20}, {50, 40}}, r);
-    EXPECT_NEAR(sum(line), 3.14159265 * r * r + 2 * r * std::hypot(30.0, 20.0),
-                0.05 * r * r + 0.6);
+    EXPECT_NEAR(sum(line), 3.14159265 * r * r + 2 * r * std::hypot(30.0, 20.0), 0.05 * r * r + 0.6);
     // The same path, walked in small steps and back, covers the same.
     std::vector<Point2> walked;
     for (int i = -30; i <= 30; ++i)

@@ -180,8 +180,8 @@ void paint_row(const float* const* h, const float* w, const float* g0, const flo
   }
 }
 
-// In a plain wall or sky a change is seen most and lives shortest: a quarter of what mild texture gets.
-// CRF 40 reads as well with it as with 0.6.
+// In a plain wall or sky a change is seen most and lives shortest: a quarter of what mild texture
+// gets. CRF 40 reads as well with it as with 0.6.
 constexpr float kLeastGain = 0.25f, kMostGain = 2.0f;
 constexpr float kDeviationOfOne = 6;  ///< grey levels
 /// A picture without any texture gets less than the full strength.
