@@ -13,7 +13,7 @@
 namespace likeness::trust {
 namespace {
 
-constexpr double kRms = 1.7;    ///< in grey levels: 43.5 dB
+constexpr double kRms = 1.6;    ///< in grey levels: 44 dB
 constexpr double kSamples = 4;  ///< of evidence per distance of chips
 constexpr int kFraction = 64;   ///< of a grey level, in which the change is computed
 
