@@ -61,6 +61,12 @@ ImageF soft_polygons(int size, const std::vector<std::vector<Point2>>& outlines,
   return out;
 }
 
+/// 0 to 1 over [0, 1], flat at both ends.
+float smooth(float t) {
+  t = std::clamp(t, 0.0f, 1.0f);
+  return t * t * (3 - 2 * t);
+}
+
 /// Fills silhouette and inner. `from_y`: where the jaw's sides begin, the eyes' height.
 void add_silhouette(MeshLayout& layout, float from_y) {
   // The oval lies a little outside what is seen of a jaw: 2 % of its radius (read off unwrapped
@@ -83,10 +89,6 @@ void add_silhouette(MeshLayout& layout, float from_y) {
   jaw.convertTo(edge, CV_32F, 1 / 255.0);
   cv::GaussianBlur(edge, edge, {}, 1.5);
   cv::GaussianBlur(distance, distance, {}, 1.0);
-  const auto smooth = [](float t) {
-    t = std::clamp(t, 0.0f, 1.0f);
-    return t * t * (3 - 2 * t);
-  };
   layout.silhouette = layout.coverage;
   layout.inner = layout.coverage;
   for (int y = 0; y < size; ++y) {
@@ -268,10 +270,8 @@ MeshLayout make_layout(const std::array<Point2, kMeshPoints>& shape, int size_px
   float width = 0.5f * layout.ring * size_px * 0.9f;
   layout.coverage = ImageF(size_px, size_px, 1);
   for (int y = 0; y < size_px; ++y)
-    for (int x = 0; x < size_px; ++x) {
-      float t = std::clamp((distance.at<float>(y, x) - 1.0f) / width, 0.0f, 1.0f);
-      layout.coverage.at(x, y) = t * t * (3 - 2 * t);
-    }
+    for (int x = 0; x < size_px; ++x)
+      layout.coverage.at(x, y) = smooth((distance.at<float>(y, x) - 1.0f) / width);
   fill_holes(layout);
   add_silhouette(layout, (layout.position_px[33].y + layout.position_px[263].y) / 2);
   layout.priority =

@@ -120,16 +120,15 @@ void raise(ImageF& used, const Layer& layer) {
     }
 }
 
-/// Onto a mask of the layer's region; `made`: what an include may reach.
-void draw_polygons(ImageF& mask, const ImageF& made, const Layer& layer,
-                   const std::vector<const Polygon*>& polygons, const face::Points& points,
-                   int width, int height) {
+/// Onto the layer's mask; what it was before, and where drawing leaves it open, is kept beside it.
+void draw_polygons(Layer& layer, const std::vector<const Polygon*>& polygons,
+                   const face::Points& points, int width, int height) {
   if (polygons.empty()) return;
   const Affine2 frame_from_face =
       face::crop_from_image(points, face::CropType::kWhole, 1).inverse();
-  const bool erases = std::any_of(polygons.begin(), polygons.end(),
-                                  [](const Polygon* p) { return p->kind == Drawn::kErase; });
-  const ImageF before = erases ? mask : ImageF();
+  layer.undrawn = layer.mask;
+  layer.open = ImageF(layer.mask.width, layer.mask.height, 1, 1.0f);
+  const ImageF everywhere = layer.open;
   for (const Polygon* p : polygons) {
     auto points_here = placed(*p, frame_from_face, width, height);
     for (Point2& point : points_here)
@@ -137,18 +136,22 @@ void draw_polygons(ImageF& mask, const ImageF& made, const Layer& layer,
                point.y - static_cast<float>(layer.region.y0)};
     const float radius =
         p->radius * (p->on_face ? frame_from_face.scale() : static_cast<float>(width));
-    const ImageF drawn = p->radius > 0
-                             ? compose::stroke_mask(mask.width, mask.height, points_here, radius)
-                             : compose::polygon_mask(mask.width, mask.height, points_here);
+    const ImageF drawn =
+        p->radius > 0
+            ? compose::stroke_mask(layer.mask.width, layer.mask.height, points_here, radius)
+            : compose::polygon_mask(layer.mask.width, layer.mask.height, points_here);
     switch (p->kind) {
       case Drawn::kExclude:
-        compose::exclude_drawn(mask, drawn);
+        compose::exclude_drawn(layer.mask, drawn);
+        compose::exclude_drawn(layer.open, drawn);
         break;
       case Drawn::kInclude:
-        compose::include_drawn(mask, drawn, &made);
+        compose::include_drawn(layer.mask, drawn, &layer.made);
+        compose::include_drawn(layer.open, drawn);
         break;
       case Drawn::kErase:
-        compose::erase_drawn(mask, drawn, before);
+        compose::erase_drawn(layer.mask, drawn, layer.undrawn);
+        compose::erase_drawn(layer.open, drawn, everywhere);
         break;
     }
   }
@@ -432,17 +435,7 @@ void Renderer::render(media::Frame& frame, const std::vector<Target>& targets,
                                      [](const Polygon* p) { return p->kind == Drawn::kInclude; });
     Layer layer = impl_->layer(frame, target.face, include);
     if (layer.region.empty()) continue;
-    if (!drawn.empty()) {
-      layer.undrawn = layer.mask;
-      layer.open = ImageF(layer.mask.width, layer.mask.height, 1);
-      std::fill(layer.open.data.begin(), layer.open.data.end(), 1.0f);
-      const ImageF everywhere = layer.open;
-      const auto draw = [&](ImageF& mask, const ImageF& made) {
-        draw_polygons(mask, made, layer, drawn, target.face.points, frame.width(), frame.height());
-      };
-      draw(layer.mask, layer.made);
-      draw(layer.open, everywhere);
-    }
+    draw_polygons(layer, drawn, target.face.points, frame.width(), frame.height());
     impl_->finish(frame, target, layer);
     if (used) raise(*used, layer);
   }

@@ -20,8 +20,6 @@ extern const char* const kEmbeddedBank;
 
 namespace {
 
-/// Speech that is enough to begin with, and what is worth aiming at.
-
 using Diphone = std::pair<std::string, std::string>;
 
 struct BankTable {
