@@ -30,14 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::string raw_bytes(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-void write_raw(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
-
 /// What a key looks like in all the ways it could be written: the bytes, hex, base64, lines of PEM.
 std::vector<std::string> forms_of_keys(const fs::path& home) {
   std::vector<std::string> out;

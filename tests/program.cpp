@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -179,6 +180,14 @@ fs::path ProgramTest::clip(const std::string& name, int first, int frames) const
   }
   writer.finish();
   return path;
+}
+
+std::string raw_bytes(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+void write_raw(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
 std::vector<Image8> frames_of(const fs::path& video) {

@@ -61,6 +61,9 @@ bool models_installed();
   if (!::likeness::tests::models_installed()) \
   GTEST_SKIP() << "the face models are not installed: run scripts/install-models"
 
+/// The bytes that are on the disk, also of a sealed file.
+std::string raw_bytes(const std::filesystem::path& path);
+void write_raw(const std::filesystem::path& path, const std::string& bytes);
 /// Frames of a video, decoded.
 std::vector<Image8> frames_of(const std::filesystem::path& video);
 /// Temporary files left behind anywhere under `folder`.

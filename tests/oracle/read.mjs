@@ -2,11 +2,14 @@
 // node read.mjs ROOTS.pem FILE...
 // What an independent reader says: one JSON line per file
 // {file, state, failures: [codes], checks: {name: "ok" | what is wrong}, rubric: {kept, of, broken}}.
+// LIKENESS_RUBRIC=FILE.yml: what one of the conformance program's own rubrics says is in `official` (rubric.mjs).
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { dirname, extname, join } from 'node:path';
 import { conformance, rubric } from './conformance.mjs';
 
+const official = process.env.LIKENESS_RUBRIC
+  ? await (await import('./rubric.mjs')).officialRubric(process.env.LIKENESS_RUBRIC) : null;
 const here = dirname(fileURLToPath(import.meta.url));
 const packageFolder = join(here, '../../.cache/oracle/0.13.3/package/pkg');
 const { initSync, WasmReader } = await import(join(packageFolder, 'c2pa.js'));
@@ -28,6 +31,7 @@ for (const file of files) {
     out.failures = (store.validation_results?.activeManifest?.failure ?? []).map((f) => f.code);
     out.checks = conformance(JSON.parse(reader.crJson()));
     out.rubric = rubric(out.checks);
+    if (official) out.official = official(JSON.parse(reader.crJson()));
     if (process.env.CRJSON) out.crjson = JSON.parse(reader.crJson());
     reader.free();
   } catch (error) {

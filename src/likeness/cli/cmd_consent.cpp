@@ -41,7 +41,7 @@ void add_request(Session& s, CLI::App* group) {
       text += "\nThe person reads this to camera, in one take, turning the head a little:\n\n" +
               j["script"].get<std::string>() + "\nThe words are good until " +
               j["expires_at"].get<std::string>() + ". Then:\n  likeness consent record " +
-              a->folder + " " + a->subject + " VIDEO --reviewer NAME --words-confirmed\n";
+              a->folder + " " + a->subject + " VIDEO --reviewer NAME\n";
     else
       text += "next: likeness consent record " + a->folder + " " + a->subject +
               " DOCUMENT --reviewer NAME\n";
@@ -57,15 +57,18 @@ void add_record(Session& s, CLI::App* group) {
   };
   auto a = std::make_shared<Args>();
   auto* c = s.command(group, "record", "check the evidence of a request and sign the record",
-                      {"likeness consent record film mary statement.mp4 --reviewer \"J. Roe\" "
-                       "--words-confirmed",
+                      {"likeness consent record film mary statement.mp4 --reviewer \"J. Roe\"",
                        "likeness consent record film s1 licence.pdf --reviewer \"J. Roe\" --json"});
   c->add_option("project", a->folder, "project folder")->required();
   c->add_option("subject", a->subject, "who agreed")->required();
   c->add_option("evidence", a->evidence, "the video, or the document of a licence or estate");
   c->add_option("--reviewer", a->options.reviewer, "who listened to it or read it");
   c->add_flag("--words-confirmed", a->options.words_confirmed,
-              "the reviewer heard exactly the words of the request");
+              "the reviewer heard exactly the words of the request; counts where no recogniser is "
+              "installed");
+  c->add_option("--words-reason", a->options.words_reason,
+                "why the recogniser does not understand this person (impaired speech, an accent): "
+                "with --words-confirmed the reviewer decides, and this is written into the record");
   c->add_option("--request", a->options.request, "its id [default the newest of this subject]");
   s.on_run(c, [&s, a] {
     auto p = Project::open(a->folder);
@@ -116,7 +119,11 @@ void add_show(Session& s, CLI::App* group) {
                       operations.empty() ? "-" : operations, r.value("valid_until", "-"),
                       r.value("consent", "-")});
     }
-    s.print(j, table(rows));
+    std::string told;
+    for (const auto& r : j)
+      if (const std::string words = r.value("words", ""); !words.empty())
+        told += r["subject"].get<std::string>() + ": " + words + "\n";
+    s.print(j, table(rows) + (told.empty() ? "" : "\n" + told));
     return 0;
   });
 }

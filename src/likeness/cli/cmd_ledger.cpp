@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "likeness/base/atomic_file.h"
 #include "likeness/cli/session.h"
 #include "likeness/trust/finish.h"
 #include "likeness/trust/keys.h"
@@ -76,7 +75,7 @@ void add_export(Session& s, CLI::App* group) {
                                 {"head", r.head},
                                 {"studios", r.studios},
                                 {"lines", lines}};
-    write_file_atomic(a->out, out.dump(1) + "\n");
+    trust::deliver_text(a->out, out.dump(1) + "\n");
     s.print({{"file", a->out}, {"entries", r.entries}, {"ok", r.ok}},
             "wrote " + std::to_string(r.entries) + " lines to " + a->out + "\n");
     return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "likeness/base/atomic_file.h"
 #include "likeness/cli/session.h"
 #include "likeness/tasks/verify.h"
+#include "likeness/trust/finish.h"
 
 namespace likeness::cli {
 
@@ -28,7 +28,7 @@ void add_verify_command(Session& s) {
       request.projects.push_back(project::Project::open(p).folder());
     request.read_watermark = !a->no_watermark;
     const auto report = tasks::verify_files(request, s.progress(), Session::cancel());
-    if (!a->html.empty()) write_file_atomic(a->html, report.to_html());
+    if (!a->html.empty()) trust::deliver_text(a->html, report.to_html());
     s.print(report.to_json(), report.to_text());
     return report.exit_status;
   });

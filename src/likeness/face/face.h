@@ -45,6 +45,7 @@ struct Face {
   Box box;             ///< bounding box of the mesh
   float presence = 0;  ///< 0..1, sigmoid of the mesh net's logit
   Points points{};
+  bool has_points = true;  ///< false: they lie sealed in a project, and no key is open
   HeadPose pose;
   Quality quality;
   bool has_embedding = false;

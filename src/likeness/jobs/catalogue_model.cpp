@@ -264,6 +264,7 @@ Work make_consent(project::Project& p, const json& a, const json&) {
   options.request = text_of(a, "request", false);
   options.reviewer = text_of(a, "reviewer", false);
   options.words_confirmed = a.value("words_confirmed", false);
+  options.words_reason = text_of(a, "words_reason", false);
   Work work{.title = "Check the consent of " + subject, .light = true};
   work.run = [&p, subject, evidence, options](Progress& progress, const Cancel& cancel) {
     const json result = tasks::consent_record(p, subject, evidence, options, progress, cancel);
@@ -278,6 +279,8 @@ Command command_consent(project::Project& p, const json& a) {
   if (const auto file = evidence_path(p, a); !file.empty()) c.words.push_back(file.filename());
   if (const auto who = text_of(a, "reviewer", false); !who.empty()) c.add("--reviewer", who);
   if (a.value("words_confirmed", false)) c.words.push_back("--words-confirmed");
+  if (const auto why = text_of(a, "words_reason", false); !why.empty())
+    c.add("--words-reason", why);
   return c;
 }
 
@@ -337,7 +340,9 @@ const std::vector<Kind>& kinds() {
             {"evidence", argument("string", "internal", "the uploaded file")},
             {"request", argument("string", "request", "its id; the newest when left out")},
             {"reviewer", argument("string", "text", "who listened to it or read it")},
-            {"words_confirmed", argument("boolean", "flag", "exactly the words were heard")}},
+            {"words_confirmed", argument("boolean", "flag", "exactly the words were heard")},
+            {"words_reason",
+             argument("string", "text", "why the recogniser does not understand this person")}},
            {"subject"}),
        json{{"type", "object"}, {"properties", json::object()}, {"additionalProperties", false}},
        make_consent, command_consent, true},

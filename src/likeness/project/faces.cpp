@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Faces and tracks of a clip. Arrays are stored as little-endian float32 blobs, bit-exact. The
-// embedding of a person's face lies sealed as that person's faceset does (base/sealed_file.h): it
-// reads as none where no grant holds the key.
+// Faces and tracks of a clip. Arrays are stored as little-endian float32 blobs, bit-exact.
+// Landmarks and embedding of a person's face lie sealed as that person's faceset does
+// (base/sealed_file.h): they read as none where no grant holds the key. A blob of no bytes is none,
+// too.
 #include <bit>
 #include <cstring>
 #include <map>
@@ -51,35 +52,46 @@ void read_floats(const SQLite::Column& column, void* to, size_t count) {
   std::memcpy(to, column.getBlob(), count * sizeof(float));
 }
 
-/// `faceset`: of the subject the track is named after, empty when it is not named.
-void bind_embedding(SQLite::Statement& q, int index, const face::Embedding& e,
-                    const std::filesystem::path& faceset) {
-  const auto sealed =
-      faceset.empty() ? std::nullopt
-                      : seal_as_file(faceset, {reinterpret_cast<const char*>(e.data()), sizeof(e)});
-  if (sealed)
-    q.bind(index, sealed->data(), static_cast<int>(sealed->size()));
-  else
-    bind_floats(q, index, e.data(), e.size());
+std::string_view bytes_of(const float* data, size_t count) {
+  return {reinterpret_cast<const char*>(data), count * sizeof(float)};
+}
+std::string_view bytes_of(const face::Points& points) {
+  return bytes_of(&points[0].x, points.size() * 3);
+}
+
+/// Whose a track is: what is written for a person is sealed, or not written at all.
+struct Owner {
+  std::filesystem::path faceset;  ///< empty: the track is not named
+  bool person = false;
+};
+
+/// Gives false when the owner is a person and no key is open: then nothing is stored.
+bool bind_owned(SQLite::Statement& q, int index, std::string_view plain, const Owner& owner) {
+  const auto sealed = owner.faceset.empty() ? std::nullopt : seal_as_file(owner.faceset, plain);
+  const bool store = sealed || !owner.person;
+  const std::string_view bytes = !store ? std::string_view("", 0) : sealed ? *sealed : plain;
+  q.bind(index, static_cast<const void*>(bytes.data()), static_cast<int>(bytes.size()));
+  return store;
 }
 
 std::span<const uint8_t> bytes_of(const SQLite::Column& column) {
   return {static_cast<const uint8_t*>(column.getBlob()), static_cast<size_t>(column.getBytes())};
 }
 
-/// False when it is sealed and no key is open.
-bool read_embedding(const SQLite::Column& column, face::Embedding& out) {
+/// False when there is none, or when it is sealed and no key is open.
+bool read_owned(const SQLite::Column& column, void* to, size_t count) {
   const auto stored = bytes_of(column);
+  if (stored.empty()) return false;
   if (!is_sealed(stored)) {
-    read_floats(column, out.data(), out.size());
+    read_floats(column, to, count);
     return true;
   }
   const auto plain = unseal_if_open(stored);
   if (!plain) return false;
-  if (plain->size() != sizeof out)
-    throw Error(ErrorCode::kDamaged, "a stored embedding has another length",
+  if (plain->size() != count * sizeof(float))
+    throw Error(ErrorCode::kDamaged, "what is stored of a face has another length",
                 "run extract again with --again");
-  std::memcpy(out.data(), plain->data(), sizeof out);
+  std::memcpy(to, plain->data(), plain->size());
   return true;
 }
 
@@ -90,8 +102,7 @@ std::string insert_into(const char* table) {
          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 }
 
-void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f,
-               const std::filesystem::path& faceset) {
+void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f, const Owner& owner) {
   q.bind(1, media);
   q.bind(2, f.frame);
   q.bind(3, f.track);
@@ -101,15 +112,14 @@ void bind_face(SQLite::Statement& q, int64_t media, const face::Face& f,
   q.bind(7, f.box.y0);
   q.bind(8, f.box.x1);
   q.bind(9, f.box.y1);
-  bind_floats(q, 10, &f.points[0].x, f.points.size() * 3);
+  bind_owned(q, 10, f.has_points ? bytes_of(f.points) : std::string_view("", 0), owner);
   Floats pose = pose_floats(f.pose);
   bind_floats(q, 11, pose.data(), pose.size());
   const float quality[] = {f.quality.sharpness, f.quality.size_px, f.quality.exposure,
                            f.quality.occlusion};
   bind_floats(q, 12, quality, 4);
-  if (f.has_embedding)
-    bind_embedding(q, 13, f.embedding, faceset);
-  else
+  if (!f.has_embedding ||
+      !bind_owned(q, 13, bytes_of(f.embedding.data(), f.embedding.size()), owner))
     q.bind(13);
 }
 
@@ -121,14 +131,14 @@ face::Face face_row(SQLite::Statement& q) {
   auto real = [&](int i) { return static_cast<float>(q.getColumn(i).getDouble()); };
   f.presence = real(3);
   f.box = {real(4), real(5), real(6), real(7)};
-  read_floats(q.getColumn(8), f.points.data(), f.points.size() * 3);
+  f.has_points = read_owned(q.getColumn(8), f.points.data(), f.points.size() * 3);
   Floats pose(16);
   read_floats(q.getColumn(9), pose.data(), pose.size());
   f.pose = pose_of(pose);
   float quality[4];
   read_floats(q.getColumn(10), quality, 4);
   f.quality = {quality[0], quality[1], quality[2], quality[3]};
-  if (!q.getColumn(11).isNull()) f.has_embedding = read_embedding(q.getColumn(11), f.embedding);
+  f.has_embedding = read_owned(q.getColumn(11), f.embedding.data(), f.embedding.size());
   return f;
 }
 constexpr const char* kFaceColumns =
@@ -156,8 +166,14 @@ std::vector<ManualFace> manual_faces(SQLite::Database& db, int64_t media) {
   return out;
 }
 
-std::filesystem::path faceset_of(const std::filesystem::path& project, const std::string& subject) {
-  return subject.empty() ? std::filesystem::path() : project / "facesets" / (subject + ".faces");
+Owner owner_of(SQLite::Database& db, const std::filesystem::path& project,
+               const std::string& subject) {
+  if (subject.empty()) return {};
+  SQLite::Statement q(db, "SELECT kind FROM subjects WHERE name = ?");
+  q.bind(1, subject);
+  const bool person =
+      q.executeStep() && q.getColumn(0).getString() == subject_kind_name(SubjectKind::kPerson);
+  return {project / "facesets" / (subject + ".faces"), person};
 }
 
 void insert_tracks(SQLite::Database& db, int64_t media, const std::vector<TrackRow>& tracks,
@@ -172,58 +188,67 @@ void insert_tracks(SQLite::Database& db, int64_t media, const std::vector<TrackR
     q.bind(4, t.last);
     q.bind(5, t.cluster);
     q.bind(6, t.subject);
-    bind_embedding(q, 7, t.embedding, faceset_of(project, t.subject));
+    bind_owned(q, 7, bytes_of(t.embedding.data(), t.embedding.size()),
+               owner_of(db, project, t.subject));
     q.exec();
     q.reset();
   }
 }
 
-bool is_person(SQLite::Database& db, const std::string& subject) {
-  SQLite::Statement q(db, "SELECT kind FROM subjects WHERE name = ?");
-  q.bind(1, subject);
-  return q.executeStep() && q.getColumn(0).getString() == subject_kind_name(SubjectKind::kPerson);
-}
-
-/// Seals the plain embeddings of a track as the subject's faceset is. A person's are removed when
-/// its key is not open: the faceset, or the next extract, has them. Gives how many changed.
-int seal_embeddings(SQLite::Database& db, int64_t media, int track, const std::string& subject,
-                    const std::filesystem::path& project) {
-  const bool person = is_person(db, subject);
-  const auto faceset = faceset_of(project, subject);
+/// Seals what lies plain in one column of a track's rows; of a person it is removed when its key is
+/// not open (the next extract has it again). Gives how many changed. In pieces: an hour of film has
+/// a hundred thousand faces of 6 KB.
+int seal_column(SQLite::Database& db, int64_t media, int track, const Owner& owner,
+                const std::string& table, const std::string& column) {
+  constexpr int64_t kPiece = 1000;
+  const bool rows = table != "tracks";
+  const std::string frame = rows ? "frame" : "0";
+  SQLite::Statement q(db, "SELECT " + frame + ", " + column + " FROM " + table +
+                              " WHERE media = ? AND track = ? AND " + frame + " >= ? AND " +
+                              column + " IS NOT NULL ORDER BY 1 LIMIT " + std::to_string(kPiece));
+  SQLite::Statement put(db, "UPDATE " + table + " SET " + column +
+                                " = ? WHERE media = ? AND track = ?" +
+                                (rows ? " AND frame = ?" : ""));
   int changed = 0;
-  for (const std::string table : {"faces", "faces_before", "tracks"}) {
-    const bool rows = table != "tracks";
-    const std::string frame = rows ? "frame" : "0", at = rows ? " AND frame = ?" : "";
-    SQLite::Statement q(db, "SELECT " + frame + ", embedding FROM " + table +
-                                " WHERE media = ? AND track = ? AND embedding IS NOT NULL");
+  for (int64_t from = 0;;) {
+    std::vector<std::pair<int64_t, std::string>> plain;
+    int64_t seen = 0;
     q.bind(1, media);
     q.bind(2, track);
-    std::vector<std::pair<int64_t, face::Embedding>> plain;
+    q.bind(3, from);
     while (q.executeStep()) {
-      if (is_sealed(bytes_of(q.getColumn(1)))) continue;
-      plain.push_back({q.getColumn(0).getInt64(), {}});
-      read_floats(q.getColumn(1), plain.back().second.data(), plain.back().second.size());
+      ++seen;
+      from = q.getColumn(0).getInt64() + 1;
+      const auto bytes = bytes_of(q.getColumn(1));
+      if (!bytes.empty() && !is_sealed(bytes))
+        plain.emplace_back(from - 1,
+                           std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
     }
-    SQLite::Statement put(
-        db, "UPDATE " + table + " SET embedding = ? WHERE media = ? AND track = ?" + at);
-    for (const auto& [n, e] : plain) {
-      const auto sealed =
-          seal_as_file(faceset, {reinterpret_cast<const char*>(e.data()), sizeof e});
-      if (!sealed && !person) return changed;  // nobody's secret
-      const face::Embedding none{};
-      if (sealed)
-        put.bind(1, sealed->data(), static_cast<int>(sealed->size()));
-      else if (rows)
-        put.bind(1);
-      else
-        bind_floats(put, 1, none.data(), none.size());
+    q.reset();
+    for (const auto& [n, bytes] : plain) {
+      if (!owner.person && !seal_as_file(owner.faceset, "")) return changed;  // nobody's secret
+      bind_owned(put, 1, bytes, owner);
       put.bind(2, media);
       put.bind(3, track);
       if (rows) put.bind(4, n);
       changed += put.exec();
       put.reset();
     }
+    if (seen < kPiece || !rows) return changed;
   }
+}
+
+int seal_rows(SQLite::Database& db, int64_t media, int track, const std::string& subject,
+              const std::filesystem::path& project) {
+  const Owner owner = owner_of(db, project, subject);
+  if (owner.faceset.empty()) return 0;
+  int changed = 0;
+  for (const auto& [table, column] : {std::pair("faces", "points"),
+                                      {"faces", "embedding"},
+                                      {"faces_before", "points"},
+                                      {"faces_before", "embedding"},
+                                      {"tracks", "embedding"}})
+    changed += seal_column(db, media, track, owner, table, column);
   return changed;
 }
 
@@ -255,9 +280,9 @@ void Project::put_faces_in_parts(int64_t media,
       q.exec();
     }
     insert_tracks(db, media, tracks, impl_->folder);
-    std::map<int, std::filesystem::path> faceset;  // of named tracks
+    std::map<int, Owner> owners;  // of named tracks
     for (const TrackRow& t : tracks)
-      if (!t.subject.empty()) faceset[t.track] = faceset_of(impl_->folder, t.subject);
+      if (!t.subject.empty()) owners[t.track] = owner_of(db, impl_->folder, t.subject);
     // A corrected face stands for the detected one at its place; it takes over the new track
     // number.
     SQLite::Statement retrack(db, "UPDATE faces SET track = ? WHERE rowid = ?");
@@ -275,8 +300,8 @@ void Project::put_faces_in_parts(int64_t media,
         retrack.reset();
       }
       SQLite::Statement& to = replaced ? before : insert;
-      const auto named = faceset.find(f.track);
-      bind_face(to, media, f, named == faceset.end() ? std::filesystem::path() : named->second);
+      const auto named = owners.find(f.track);
+      bind_face(to, media, f, named == owners.end() ? Owner{} : named->second);
       to.exec();
       to.reset();
       to.clearBindings();
@@ -327,7 +352,7 @@ std::vector<TrackRow> Project::tracks(int64_t media) const {
       t.last = q.getColumn(2).getInt64();
       t.cluster = q.getColumn(3).getInt();
       t.subject = q.getColumn(4).getString();
-      read_embedding(q.getColumn(5), t.embedding);
+      read_owned(q.getColumn(5), t.embedding.data(), t.embedding.size());
       out.push_back(std::move(t));
     }
   });
@@ -345,16 +370,15 @@ void Project::name_track(int64_t media, int track, const std::string& subject) {
       throw Error(ErrorCode::kNotFound,
                   "clip " + std::to_string(media) + " has no track " + std::to_string(track),
                   "list the tracks with: likeness project show PROJECT");
-    sealed = seal_embeddings(db, media, track, subject, impl_->folder);
+    sealed = seal_rows(db, media, track, subject, impl_->folder);
   });
   if (sealed) impl_->forget_old_pages();
 }
 
 void Project::seal_track(int64_t media, int track, const std::string& subject) {
   int sealed = 0;
-  impl_->write([&](SQLite::Database& db) {
-    sealed = seal_embeddings(db, media, track, subject, impl_->folder);
-  });
+  impl_->write(
+      [&](SQLite::Database& db) { sealed = seal_rows(db, media, track, subject, impl_->folder); });
   if (sealed) impl_->forget_old_pages();
 }
 
@@ -379,8 +403,13 @@ void Project::correct_face(int64_t media, const face::Face& face) {
     named.bind(1, media);
     named.bind(2, f.track);
     const std::string subject = named.executeStep() ? named.getColumn(0).getString() : "";
+    const Owner owner = owner_of(db, impl_->folder, subject);
+    if (owner.person && !seal_as_file(owner.faceset, ""))
+      throw Error(ErrorCode::kRefused,
+                  "the faces of '" + subject + "' lie sealed, and their key is not open",
+                  "see: likeness consent show PROJECT");
     SQLite::Statement q(db, insert_into("faces"));
-    bind_face(q, media, f, faceset_of(impl_->folder, subject));
+    bind_face(q, media, f, owner);
     q.exec();
   });
 }
@@ -411,16 +440,19 @@ bool Project::revert_face(int64_t media, FrameIndex frame, int track) {
   return reverted;
 }
 
-void Project::forget_track(int64_t media, int track) {
+int64_t Project::forget_track(int64_t media, int track) {
+  int64_t forgotten = 0;
   impl_->write([&](SQLite::Database& db) {
-    for (const char* table : {"faces", "faces_before", "tracks"}) {
-      SQLite::Statement q(db,
-                          std::string("DELETE FROM ") + table + " WHERE media = ? AND track = ?");
+    for (const std::string table : {"faces", "faces_before", "tracks"}) {
+      SQLite::Statement q(db, "DELETE FROM " + table + " WHERE media = ? AND track = ?");
       q.bind(1, media);
       q.bind(2, track);
-      q.exec();
+      const int rows = q.exec();
+      if (table == "faces") forgotten = rows;
     }
   });
+  impl_->forget_old_pages();
+  return forgotten;
 }
 
 }  // namespace likeness::project

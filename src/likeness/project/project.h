@@ -109,19 +109,20 @@ class Project {
   std::vector<face::Face> faces(int64_t media, FrameIndex begin = 0,
                                 FrameIndex end = INT64_MAX) const;
   std::vector<TrackRow> tracks(int64_t media) const;
-  /// The embeddings of the track are sealed as the subject's faceset is; those of a person whose
-  /// key no grant holds are removed.
+  /// Landmarks and embeddings of the track are sealed as the subject's faceset is; those of a
+  /// person whose key no grant holds are removed.
   void name_track(int64_t media, int track, const std::string& subject);
   /// The same for a track that is the subject's without being named so.
   void seal_track(int64_t media, int track, const std::string& subject);
   int64_t count_faces(int64_t media) const;
   /// Manual correction: stored with manual = true. What was detected there is kept for revert_face.
+  /// Throws kRefused when the face is a person's and no grant holds the key.
   void correct_face(int64_t media, const face::Face& face);
   /// The detected face instead of the corrected one, or none where none was detected. Gives whether
   /// there was a correction.
   bool revert_face(int64_t media, FrameIndex frame, int track);
-  /// All faces of a track, corrected ones too.
-  void forget_track(int64_t media, int track);
+  /// All faces of a track, corrected ones too, and the track itself. Gives how many faces it had.
+  int64_t forget_track(int64_t media, int track);
 
   int64_t begin_job(const std::string& task, const nlohmann::json& options);
   void end_job(int64_t id, const std::string& state, const nlohmann::json& result);

@@ -305,7 +305,7 @@ TEST_F(ProjectTest, AVoiceGoesToTheTrashWithItsSubject) {
   EXPECT_EQ(p.subject("s1").name, "s1");
 }
 
-TEST_F(ProjectTest, EmbeddingsOfAPersonLieSealed) {
+TEST_F(ProjectTest, LandmarksAndEmbeddingsOfAPersonLieSealed) {
   Project p = fresh();
   p.add_subject({.name = "mary", .kind = SubjectKind::kPerson});
   p.add_subject({.name = "ben"});
@@ -323,6 +323,8 @@ TEST_F(ProjectTest, EmbeddingsOfAPersonLieSealed) {
       faces.push_back(some_face(2 * n, t, static_cast<uint64_t>(10 * t + n)));
       faces.back().has_embedding = true;
       faces.back().embedding.fill(100.5f + static_cast<float>(t));
+      faces.back().points.fill({200.25f + static_cast<float>(t), 200.25f + static_cast<float>(t),
+                                200.25f + static_cast<float>(t)});
     }
   }
   p.put_faces(clip, faces, tracks);
@@ -334,6 +336,7 @@ TEST_F(ProjectTest, EmbeddingsOfAPersonLieSealed) {
     return false;
   };
   EXPECT_TRUE(on_disk(100.5f));
+  EXPECT_TRUE(on_disk(200.25f));
   {
     const auto seal = Seal::open({key}, "mary");
     seal->cover_file(p.faceset_path("mary"));
@@ -342,25 +345,40 @@ TEST_F(ProjectTest, EmbeddingsOfAPersonLieSealed) {
     EXPECT_EQ(p.tracks(clip)[0].embedding[5], 0.25f);
     EXPECT_TRUE(p.faces(clip)[0].has_embedding);
     EXPECT_EQ(p.faces(clip)[0].embedding[7], 100.5f);
+    EXPECT_EQ(p.faces(clip)[0].points[7].y, 200.25f);
     // A correction of her face is sealed as well.
     face::Face corrected = p.faces(clip)[0];
     corrected.embedding.fill(77.5f);
+    corrected.points.fill({88.25f, 88.25f, 88.25f});
     p.correct_face(clip, corrected);
   }
-  for (const float v : {100.5f, 0.25f, 77.5f}) EXPECT_FALSE(on_disk(v)) << v;
-  EXPECT_TRUE(on_disk(101.5f)) << "nobody else's is touched";
+  for (const float v : {100.5f, 0.25f, 77.5f, 200.25f, 88.25f}) EXPECT_FALSE(on_disk(v)) << v;
+  for (const float v : {101.5f, 201.25f}) EXPECT_TRUE(on_disk(v)) << "nobody else's is touched";
   // Without the key: as if there were none.
   EXPECT_EQ(p.tracks(clip)[0].embedding, face::Embedding{});
   EXPECT_EQ(p.tracks(clip)[1].embedding[0], 1.25f);
-  for (const auto& f : p.faces(clip)) EXPECT_EQ(f.has_embedding, f.track != 0);
+  for (const auto& f : p.faces(clip)) {
+    EXPECT_EQ(f.has_embedding, f.track != 0);
+    EXPECT_EQ(f.has_points, f.track != 0);
+    EXPECT_EQ(f.points[9].x, f.track == 0 ? 0 : 200.25f + static_cast<float>(f.track));
+  }
+  try {  // and nobody writes one beside it in clear
+    p.correct_face(clip, p.faces(clip)[0]);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kRefused);
+  }
   // Named while nobody holds the key: nothing of her stays in clear.
   p.name_track(clip, 2, "mary");
   EXPECT_FALSE(on_disk(102.5f));
+  EXPECT_FALSE(on_disk(202.25f));
   const auto again = Seal::open({key}, "mary");
   EXPECT_EQ(p.tracks(clip)[0].embedding[5], 0.25f);
   EXPECT_EQ(p.faces(clip)[0].embedding[7], 77.5f);
+  EXPECT_EQ(p.faces(clip)[0].points[7].z, 88.25f);
   EXPECT_TRUE(p.revert_face(clip, 0, 0));
   EXPECT_EQ(p.faces(clip)[0].embedding[7], 100.5f);
+  EXPECT_EQ(p.faces(clip)[0].points[7].x, 200.25f);
 }
 
 TEST_F(ProjectTest, DamagedDatabasesAreNamedAndLeftAlone) {

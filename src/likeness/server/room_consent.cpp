@@ -28,7 +28,7 @@ Response record(App& app, const Request& r) {
   const json body = r.json();
   p->subject(r.param("subject"));
   json arguments = {{"subject", r.param("subject")}};
-  for (const char* name : {"request", "reviewer", "words_confirmed"})
+  for (const char* name : {"request", "reviewer", "words_confirmed", "words_reason"})
     if (body.contains(name) && !body[name].is_null()) arguments[name] = body[name];
   // It never becomes a clip of the project.
   if (!body.value("upload", "").empty())
@@ -66,7 +66,8 @@ void add_consent_routes(Router& router, App& app) {
   take.body = object_schema({"upload?: string all bytes sent, 'done' not called",
                              "request?: string its id; the newest when left out",
                              "reviewer?: string who listened or read",
-                             "words_confirmed?: boolean exactly the words were heard"});
+                             "words_confirmed?: boolean exactly the words were heard",
+                             "words_reason?: string why the recogniser does not understand them"});
   auto& revoke =
       router.add("POST", base + "/{subject}/revoke",
                  "withdraw it: destroys the key, cannot be undone", [&app](const Request& r) {

@@ -4,6 +4,7 @@
 
 #include "likeness/face/geometry.h"
 #include "likeness/server/app.h"
+#include "likeness/tasks/consent_check.h"
 #include "likeness/tasks/correct_face.h"
 #include "likeness/tasks/media_library.h"
 
@@ -24,9 +25,10 @@ Clip clip_of(App& app, const Request& r) {
 }
 
 json face_json(const face::Face& f) {
-  json points = json::array();
-  for (const Point2& p : face::landmarks68(f.points))
-    points.push_back({std::round(p.x * 10) / 10, std::round(p.y * 10) / 10});
+  json points = json::array();  // none of a person whose key is not here
+  if (f.has_points)
+    for (const Point2& p : face::landmarks68(f.points))
+      points.push_back({std::round(p.x * 10) / 10, std::round(p.y * 10) / 10});
   // Pixels of the frame to the unit square of the aligned face: what drawn polygons are kept in.
   json aligned = json::array();
   try {
@@ -146,7 +148,8 @@ void add_faces(Router& router, App& app, const std::string& base) {
     const FrameIndex from = r.number("from", 0, 0, INT64_MAX / 2);
     const FrameIndex to = std::min(r.number("to", from, 0, INT64_MAX / 2), from + kMostFrames);
     json out = json::array();
-    for (const auto& f : c.project->faces(c.row.id, from, to + 1)) out.push_back(face_json(f));
+    for (const auto& f : tasks::UnlockedFaces(*c.project, c.row.id, from, to + 1).faces)
+      out.push_back(face_json(f));
     return Response::json(out);
   });
   list.query = {{"from", "first frame"}, {"to", "last frame, inclusive; at most 3000 frames"}};
@@ -193,7 +196,10 @@ void add_face_routes(Router& router, App& app) {
         const Clip c = clip_of(app, r);
         const json subject = r.json().value("subject", json());
         const std::string who = subject.is_string() ? subject : "";
-        if (!who.empty()) c.project->subject(who);
+        // From here on the track's landmarks lie sealed under that person's key.
+        std::optional<trust::Grant> unlocked;
+        if (!who.empty() && c.project->subject(who).kind == project::SubjectKind::kPerson)
+          unlocked = tasks::unlock_faceset(*c.project, who);
         c.project->name_track(c.row.id, static_cast<int>(r.id("track")), who);
         app.changed(r.param("project"), "faces");
         return Response::json({{"track", r.id("track")}, {"subject", subject}});

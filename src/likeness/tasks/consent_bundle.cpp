@@ -51,7 +51,7 @@ json consent_export(const project::Project& project, const std::string& subject,
   std::error_code ec;
   if (fs::exists(out, ec))
     throw Error(ErrorCode::kUsage, out.string() + " exists already", "name a new file");
-  write_file_atomic(out, bundle.dump(1) + "\n");
+  trust::deliver_text(out, bundle.dump(1) + "\n");
   return {{"subject", subject},
           {"consent", stored.record.at("id")},
           {"digest", trust::record_digest(stored.record)},

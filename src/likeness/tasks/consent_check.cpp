@@ -101,4 +101,20 @@ trust::Grant unlock_faceset(const project::Project& project, const std::string& 
                                     .subjects = {{subject, trust::Role::kFootage}}});
 }
 
+UnlockedFaces::UnlockedFaces(const project::Project& project, int64_t media, FrameIndex begin,
+                             FrameIndex end)
+    : faces(project.faces(media, begin, end)) {
+  const auto is_sealed = [](const face::Face& f) { return !f.has_points; };
+  if (std::none_of(faces.begin(), faces.end(), is_sealed)) return;
+  for (const auto& s : project.subjects()) {
+    if (s.kind != project::SubjectKind::kPerson) continue;
+    try {
+      grants_.push_back(unlock_faceset(project, s.name));
+    } catch (const Error& e) {  // revoked: theirs stay closed
+      if (e.code() != ErrorCode::kRefused) throw;
+    }
+  }
+  faces = project.faces(media, begin, end);
+}
+
 }  // namespace likeness::tasks

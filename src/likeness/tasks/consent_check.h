@@ -23,4 +23,15 @@ void check_footage(const project::Project& project, const trust::Grant& grant,
 /// a revocation. Keep it while the faceset is read or written.
 trust::Grant unlock_faceset(const project::Project& project, const std::string& subject);
 
+/// Faces of a clip with their landmarks, where the keys of the persons in it can be had; the others
+/// have none (Face::has_points). The keys stay open while it lives.
+class UnlockedFaces {
+ public:
+  UnlockedFaces(const project::Project& project, int64_t media, FrameIndex begin, FrameIndex end);
+  std::vector<face::Face> faces;
+
+ private:
+  std::vector<trust::Grant> grants_;
+};
+
 }  // namespace likeness::tasks

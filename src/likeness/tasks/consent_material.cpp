@@ -46,7 +46,8 @@ json overview(const project::Project& project, const std::vector<trust::LedgerEn
               {"terms", c["terms"]},
               {"valid_from", stored.record["validFrom"]},
               {"valid_until", stored.record["validUntil"]},
-              {"digest", trust::record_digest(stored.record)}});
+              {"digest", trust::record_digest(stored.record)},
+              {"words", trust::words_told(stored.record)}});
     if (c["basis"] == "synthetic") {
       j["state"] = "declared";
       return j;
@@ -108,21 +109,11 @@ std::string takedown_text(const std::string& subject, const json& outputs) {
 int64_t forget_faces(project::Project& project, const std::string& subject) {
   int64_t forgotten = 0;
   for (const auto& m : project.media()) {
-    auto tracks = project.tracks(m.id);
     std::set<int> mine;
-    for (const auto& t : tracks)
+    for (const auto& t : project.tracks(m.id))
       if (t.subject == subject) mine.insert(t.track);
     if (mine.empty()) continue;
-    std::vector<face::Face> faces;
-    for (auto& f : project.faces(m.id)) {
-      if (mine.count(f.track))
-        ++forgotten;
-      else
-        faces.push_back(std::move(f));
-    }
-    std::erase_if(tracks, [&](const auto& t) { return mine.count(t.track) > 0; });
-    for (int t : mine) project.forget_track(m.id, t);  // those corrected by hand too
-    project.put_faces(m.id, faces, tracks);
+    for (int t : mine) forgotten += project.forget_track(m.id, t);  // those corrected by hand too
     auto row = m;
     row.analysis.clear();  // the clip must be analysed again before it can be used
     project.put_media(row);
@@ -300,10 +291,10 @@ json consent_revoke(project::Project& project, const std::string& subject,
                     {"face_rows_removed", rows},
                     {"bundle", bundle.string()}};
   copy_manifests(project, outputs, bundle / "manifests");
-  write_file_atomic(bundle / "record.json", stored.record.dump(1) + "\n");
-  write_file_atomic(bundle / "revocation.json", revocation.dump(1) + "\n");
-  write_file_atomic(bundle / "README.txt", takedown_text(subject, outputs));
-  write_file_atomic(bundle / "takedown.json", out.dump(1) + "\n");
+  trust::deliver_text(bundle / "record.json", stored.record.dump(1) + "\n");
+  trust::deliver_text(bundle / "revocation.json", revocation.dump(1) + "\n");
+  trust::deliver_text(bundle / "README.txt", takedown_text(subject, outputs));
+  trust::deliver_text(bundle / "takedown.json", out.dump(1) + "\n");
   return out;
 }
 

@@ -142,27 +142,32 @@ json check_not_made(const fs::path& video) {
   return {{"ok", true}, {"method", "manifest and marks"}};
 }
 
-/// That the words of the request are in the video: by the recogniser, else by the reviewer.
+/// That the words of the request are in the video: by the recogniser; by the reviewer where none
+/// could listen, or where the recogniser does not understand this person and the reviewer says why.
 json check_words(const json& request, const fs::path& video, const RecordOptions& options) {
   const json& record = request.at("record");
   const std::string phrase = request.at("phrase");
   const HeardPhrase heard = hear_phrase(
       video, phrase, script_of(record, request.at("private").value("name", ""), phrase));
-  if (!heard.ok() && !options.words_confirmed) {
-    if (heard.listened)
-      refused("evidence-other-words",
-              "the recogniser heard " + std::to_string(heard.right) + " of its " +
-                  std::to_string(heard.of) + " words, " + std::to_string(kLeastRightWords) +
-                  " are needed",
-              "read the words of this request clearly; when you have listened and they are exactly "
-              "these, add --words-confirmed");
+  if (heard.ok()) return {{"method", "recogniser"}, {"ok", true}, {"recogniser", heard.to_json()}};
+  const bool may_decide = options.words_confirmed && !options.reviewer.empty();
+  if (heard.listened && !(may_decide && !options.words_reason.empty()))
+    refused("evidence-other-words",
+            "the recogniser heard " + std::to_string(heard.right) + " of its " +
+                std::to_string(heard.of) + " words, " + std::to_string(kLeastRightWords) +
+                " are needed; at the end it understood \"" + heard.heard + "\"",
+            "read the words of this request again, more slowly, one by one and nearer to the "
+            "microphone. For a person whose speech the recogniser does not understand a reviewer "
+            "who heard the words may say so: --words-confirmed --words-reason \"…\"; the reason "
+            "is written into the signed record");
+  if (!may_decide)
     throw Error(ErrorCode::kUsage, heard.why + ": somebody must confirm the words",
                 "listen to the video; when the words are right, add --words-confirmed");
-  }
-  json out = {{"method", heard.ok() ? "recogniser" : "reviewer"},
+  json out = {{"method", heard.listened ? "reviewer-despite-recogniser" : "reviewer"},
               {"ok", true},
+              {"by", options.reviewer},
               {"recogniser", heard.to_json()}};
-  if (!heard.ok()) out["by"] = options.reviewer;
+  if (heard.listened) out["reason"] = options.words_reason;
   return out;
 }
 
@@ -211,6 +216,13 @@ void check_record_call(const std::string& basis, const fs::path& evidence,
                 "give the file: likeness consent record PROJECT SUBJECT FILE --reviewer NAME");
   if (basis != "synthetic" && !fs::is_regular_file(evidence, ec))
     throw Error(ErrorCode::kNotFound, "cannot open " + evidence.string(), "check the path");
+  constexpr size_t kShortestReason = 10;
+  if (!options.words_reason.empty() &&
+      (!options.words_confirmed || options.words_reason.size() < kShortestReason))
+    throw Error(
+        ErrorCode::kUsage,
+        "a reason against the recogniser needs --words-confirmed, and a sentence of its own",
+        "say why this person is not understood: --words-reason \"…\"");
   if (basis == "statement" && !options.words_confirmed && !recogniser_installed())
     throw Error(ErrorCode::kUsage,
                 "no speech recogniser is installed: somebody must confirm the words",
@@ -241,6 +253,7 @@ json seal_and_store(project::Project& project, const std::string& subject, const
                                    {"operations", s["operations"]},
                                    {"valid_until", record["validUntil"]},
                                    {"reviewer", record["evidence"][0]["reviewer"]},
+                                   {"words", trust::words_told(record)},
                                    {"key", key ? key->id : ""}});
   fs::remove(trust::request_path(project, request.id), ec);
   return {{"consent", "urn:uuid:" + request.id},

@@ -30,6 +30,9 @@ struct RecordOptions {
   std::string request;   ///< id; empty = the newest of this subject
   std::string reviewer;  ///< who confirms the words, or read the document
   bool words_confirmed = false;
+  /// Why the reviewer's ear counts although a recogniser listened and heard other words (impaired
+  /// speech, an accent): goes into the signed record. Empty: then the recogniser's word is final.
+  std::string words_reason;
 };
 /// `evidence`: the video for a statement, the document for a licence or an estate; none for
 /// synthetic. Throws kRefused naming the check that failed; then the request still stands until it

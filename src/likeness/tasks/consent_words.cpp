@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/tasks/consent_words.h"
 
+#include <algorithm>
+
 #include "likeness/base/error.h"
 #include "likeness/media/audio_samples.h"
 #include "likeness/tasks/recogniser.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr int kRateHz = 16000;
 constexpr double kMostS = 600, kShareOfPhrase = 0.4;
+constexpr size_t kShownWords = 12;
 
 /// What is said for the words of our list that the recogniser's dictionary does not have.
 const std::map<std::string, std::string> kSaid = {
@@ -45,6 +48,8 @@ HeardPhrase hear_phrase(const std::filesystem::path& video, const std::string& p
     const auto heard = words_of(hear_words(clip, vocabulary_of(script)));
     out.of = static_cast<int>(wanted.size());
     out.right = static_cast<int>(words_in_order(wanted, heard));
+    for (size_t i = heard.size() - std::min(heard.size(), kShownWords); i < heard.size(); ++i)
+      out.heard += (out.heard.empty() ? "" : " ") + heard[i];
     out.listened = true;
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kMissing && e.code() != ErrorCode::kInternal) throw;

@@ -13,6 +13,7 @@ struct HeardPhrase {
   bool listened = false;
   std::string why;        ///< why nobody listened
   int right = 0, of = 0;  ///< words heard in their order
+  std::string heard;      ///< the end of what was understood, where the phrase is
   bool ok() const;
   nlohmann::json to_json() const;
 };

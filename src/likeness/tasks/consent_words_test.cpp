@@ -56,6 +56,7 @@ TEST(ConsentWords, TheWordsOfTheRequestAreHeardAndOthersAreNot) {
   EXPECT_TRUE(wrong.listened);
   EXPECT_FALSE(wrong.ok()) << wrong.right;
   EXPECT_LE(wrong.right, 2);
+  EXPECT_FALSE(wrong.heard.empty());  // what the person is told that was understood
   // The terms alone, without any words, and no sound at all.
   say(terms);
   EXPECT_FALSE(hear_phrase(file, phrase, script(phrase)).ok());

@@ -6,6 +6,7 @@
 
 #include "likeness/base/error.h"
 #include "likeness/face/geometry.h"
+#include "likeness/tasks/consent_check.h"
 
 namespace likeness::tasks {
 namespace {
@@ -105,7 +106,8 @@ face::Face correct_face(project::Project& project, int64_t media, FrameIndex fra
                         const FaceCorrection& correction) {
   const FrameIndex source = correction.copy_from.value_or(frame);
   const face::Face* start = nullptr;
-  const auto faces = project.faces(media, source, source + 1);
+  const UnlockedFaces unlocked(project, media, source, source + 1);
+  const auto& faces = unlocked.faces;
   for (const auto& f : faces)
     if (f.track == track) start = &f;
   if (!start)
@@ -113,6 +115,10 @@ face::Face correct_face(project::Project& project, int64_t media, FrameIndex fra
         ErrorCode::kNotFound,
         "frame " + std::to_string(source) + " has no face of track " + std::to_string(track),
         "copy it from a frame that has one");
+  if (!start->has_points)
+    throw Error(ErrorCode::kRefused,
+                "this face is a person's: its landmarks lie sealed, and the key is not open",
+                "see: likeness consent show PROJECT");
   face::Face face = *start;
   face.frame = frame;
   if (source != frame) face.has_embedding = false;

@@ -10,6 +10,7 @@
 #include "likeness/tasks/extract.h"
 #include "likeness/tasks/runner.h"
 #include "likeness/tasks/swap.h"
+#include "likeness/trust/finish.h"
 
 namespace likeness::tasks {
 namespace fs = std::filesystem;
@@ -99,7 +100,7 @@ nlohmann::json run_demo(const fs::path& out, const TrainTaskOptions& train_optio
                      {"side_by_side", (out / "side-by-side.mp4").string()},
                      {"sheet", (out / "contact-sheet.png").string()},
                      {"report", (out / "report.html").string()}};
-  write_file_atomic(out / "report.json", report.dump(2) + "\n");
+  trust::deliver_text(out / "report.json", report.dump(2) + "\n");
   return report;
 }
 

@@ -167,7 +167,8 @@ void ExtractTask::crop(const Chunk& chunk, const fs::path& out, Run& run) {
   const FrameIndex every = choice.at("every");
   std::multimap<FrameIndex, face::Face> wanted;
   for (auto& f : run.project.faces(row->id, begin, end))
-    if (tracks.count(f.track) && f.frame % every == 0) wanted.emplace(f.frame, std::move(f));
+    if (tracks.count(f.track) && f.has_points && f.frame % every == 0)
+      wanted.emplace(f.frame, std::move(f));
 
   faceset::FacesetWriter writer(out, type, options_.size_px);
   if (wanted.empty()) return writer.finish();

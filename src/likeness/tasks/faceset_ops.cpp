@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/media/video.h"
@@ -48,6 +49,33 @@ Faceset open(const project::Project& project, const std::string& subject) {
   return Faceset::open(existing_path(project, subject));
 }
 
+/// The clips that crops are of, by hash. Where the project still knows the file and it has content
+/// credentials these go along, so that a crop of synthetic media says that it is one.
+std::map<std::string, trust::Input> footage_of(const project::Project& project, const Faceset& set,
+                                               const std::vector<size_t>& indices) {
+  std::map<std::string, trust::Input> out;
+  for (const size_t i : indices) {
+    const std::string& hash = set.items()[i].source_hash;
+    if (out.count(hash)) continue;
+    trust::Input& in = out[hash] = {set.items()[i].source, hash};
+    std::error_code ec;
+    if (const auto row = project.media_by_hash(hash);
+        row && fs::is_regular_file(row->path, ec) && trust::carries_manifest(row->path))
+      in.path = row->path;
+  }
+  return out;
+}
+
+void write_sheet(const project::Project& project, const Faceset& set,
+                 const std::vector<size_t>& shown, int columns, int thumb_px, const fs::path& path,
+                 const std::optional<trust::Grant>& grant) {
+  const fs::path temporary = temporary_name(path);
+  media::write_image(temporary, faceset::contact_sheet(set, shown, columns, thumb_px));
+  trust::Delivery sheet{{"sheet", temporary, path}, {}};
+  for (auto& [hash, in] : footage_of(project, set, shown)) sheet.inputs.push_back(std::move(in));
+  trust::deliver({sheet}, grant ? &*grant : nullptr);
+}
+
 const char* crop_name(face::CropType type) {
   switch (type) {
     case face::CropType::kHalf:
@@ -60,6 +88,13 @@ const char* crop_name(face::CropType type) {
       return "head";
   }
   return "whole";
+}
+
+void rewrite(const project::Project& project, const std::string& subject, const Faceset& set,
+             const std::vector<Item>& rows, bool without_excluded = false) {
+  const fs::path path = project.faceset_path(subject);
+  faceset::rewrite(set, rows, path, without_excluded);
+  trust::record_change(project, "faceset", path);
 }
 
 size_t count_excluded(const std::vector<Item>& items) {
@@ -112,7 +147,7 @@ nlohmann::json set_excluded(const project::Project& project, const std::string& 
     throw Error(ErrorCode::kNotFound,
                 "the faceset of '" + subject + "' has no crop " + *wanted.begin(),
                 "see the ids with: likeness faceset sort PROJECT " + subject + " --by time --json");
-  if (changed > 0) faceset::rewrite(set, rows, project.faceset_path(subject));
+  if (changed > 0) rewrite(project, subject, set, rows);
   return {{"subject", subject},
           {excluded ? "excluded" : "restored", changed},
           {"crops", rows.size() - count_excluded(rows)}};
@@ -179,7 +214,7 @@ nlohmann::json faceset_show(const project::Project& project, const std::string& 
     const size_t most = static_cast<size_t>(columns) * 24;
     for (size_t i = 0; i < std::min(most, order.size()); ++i)
       shown.push_back(order[i * order.size() / std::min(most, order.size())]);
-    media::write_image(sheet, faceset::contact_sheet(set, shown, columns, thumb_px));
+    write_sheet(project, set, shown, columns, thumb_px, sheet, unlocked);
     out["sheet"] = sheet.string();
   }
   return out;
@@ -211,6 +246,7 @@ nlohmann::json faceset_sort(const project::Project& project, const std::string& 
     for (size_t i = 0; i < set.items().size(); ++i)
       if (set.items()[i].excluded) writer.add_encoded(set.items()[i], set.jpeg(i));
     writer.finish();
+    trust::record_change(project, "faceset", project.faceset_path(subject));
   }
   nlohmann::json out = {{"subject", subject},
                         {"key", key},
@@ -220,7 +256,7 @@ nlohmann::json faceset_sort(const project::Project& project, const std::string& 
   if (!sheet.empty()) {
     std::vector<size_t> first(
         order.begin(), order.begin() + static_cast<long>(std::min<size_t>(order.size(), 384)));
-    media::write_image(sheet, faceset::contact_sheet(set, first, 16, 96));
+    write_sheet(project, set, first, 16, 96, sheet, unlocked);
     out["sheet"] = sheet.string();
   }
   return out;
@@ -244,7 +280,7 @@ nlohmann::json faceset_filter(const project::Project& project, const std::string
   if (left == 0 && excluded > 0)
     throw Error(ErrorCode::kUsage, "these rules would leave no crop of '" + subject + "'",
                 "loosen a rule");
-  if (!dry_run && excluded > 0) faceset::rewrite(set, rows, project.faceset_path(subject));
+  if (!dry_run && excluded > 0) rewrite(project, subject, set, rows);
   return {{"subject", subject}, {"excluded", excluded}, {"crops", left}, {"dry_run", dry_run}};
 }
 
@@ -265,7 +301,7 @@ nlohmann::json faceset_compact(const project::Project& project, const std::strin
   if (excluded == set.items().size())
     throw Error(ErrorCode::kUsage, "every crop of '" + subject + "' is excluded",
                 "restore some, or delete the faceset");
-  if (excluded > 0) faceset::rewrite(set, set.items(), project.faceset_path(subject), true);
+  if (excluded > 0) rewrite(project, subject, set, set.items(), true);
   return {{"subject", subject}, {"removed", excluded}, {"crops", set.items().size() - excluded}};
 }
 
@@ -290,6 +326,16 @@ nlohmann::json faceset_export(const project::Project& project, const std::string
     trust::record_grant(project, *unlocked, 0, {{packed, sha256_file(packed)}});
   }
   const size_t n = faceset::export_crops(set, indices, folder, format);
+  const auto footage = footage_of(project, set, indices);
+  std::vector<trust::Delivery> crops;
+  for (const size_t i : indices) {
+    const fs::path path = folder / (set.items()[i].id + "." + format);
+    crops.push_back({{"crop", path, path}, {footage.at(set.items()[i].source_hash)}});
+  }
+  const trust::Grant* grant = unlocked ? &*unlocked : nullptr;
+  trust::deliver(crops, grant);
+  const fs::path list = folder / "faceset.json";
+  trust::deliver({{{"document", list, list}, {}}}, grant);
   return {{"subject", subject}, {"crops", n}, {"folder", folder.string()}};
 }
 

@@ -21,6 +21,7 @@ namespace {
 
 const std::string kModel = "/usr/share/pocketsphinx/model/en-us";
 const std::string kDictionary = kModel + "/cmudict-en-us.dict";
+constexpr const char* kProgram = "pocketsphinx_continuous";
 constexpr int kRateHz = 16000;
 constexpr double kMostS = 300;
 
@@ -97,15 +98,19 @@ size_t words_in_order(const std::vector<std::string>& wanted,
 
 bool recogniser_installed() {
   std::error_code ec;
-  return fs::exists(kDictionary, ec);
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path ? path : "/usr/bin");
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (fs::exists(fs::path(folder) / kProgram, ec)) return fs::exists(kDictionary, ec);
+  return false;
 }
 
 std::string hear_words(const AudioClip& clip, const Vocabulary& only) {
   if (!recogniser_installed())
     throw Error(ErrorCode::kMissing, "no speech recogniser is installed",
                 "apt install pocketsphinx pocketsphinx-en-us");
-  std::vector<std::string> command = {"pocketsphinx_continuous", "-infile", "/dev/stdin", "-hmm",
-                                      kModel + "/en-us",         "-logfn",  "/dev/null"};
+  std::vector<std::string> command = {kProgram,          "-infile", "/dev/stdin", "-hmm",
+                                      kModel + "/en-us", "-logfn",  "/dev/null"};
   std::unique_ptr<Files> files;
   if (only.shares.empty()) {
     command.insert(command.end(), {"-lm", kModel + "/en-us.lm.bin", "-dict", kDictionary});

@@ -41,6 +41,15 @@ void make_folder(const fs::path& folder) {
   if (ec) throw_errno(ec.value(), "cannot create " + folder.string());
 }
 
+/// Parts of a job are for its owner alone: an encoder writes them in clear.
+void make_private(const fs::path& path) {
+  std::error_code ec;
+  const bool folder = fs::is_directory(path, ec);
+  fs::permissions(
+      path, folder ? fs::perms::owner_all : fs::perms::owner_read | fs::perms::owner_write, ec);
+  if (ec) throw_errno(ec.value(), "cannot keep others out of " + path.string());
+}
+
 std::vector<fs::path> run_chunks(Task& task, Run& run) {
   std::vector<fs::path> parts;
   for (const Chunk& chunk : task.plan(run)) {
@@ -51,6 +60,7 @@ std::vector<fs::path> run_chunks(Task& task, Run& run) {
     if (!fs::exists(out, ec))
       throw Error(ErrorCode::kInternal, task.name() + " did not write its part " + chunk.name,
                   "please report this with the command you ran");
+    make_private(out);
     parts.push_back(std::move(out));
   }
   return parts;
@@ -182,6 +192,7 @@ JobResult run_task(Task& task, project::Project& project, Progress& progress,
       locks.push_back(std::make_unique<ProjectLock>(project, name));
     const fs::path work = project.work_folder(key);
     make_folder(work);
+    make_private(work);
     remove_leftovers(work);
     grant.seal_folder(work);
     note_persons(grant, work);

@@ -236,6 +236,7 @@ void SwapTask::segment(const Chunk& chunk, const fs::path& out, Run& run) {
                             choice.at(i).at("tracks").get<std::vector<int>>());
     s.faces =
         run.project.faces(row->id, span.begin - 1, span.end == INT64_MAX ? span.end : span.end + 1);
+    std::erase_if(s.faces, [](const face::Face& f) { return !f.has_points; });  // somebody else's
     add_counts(counts, render_segment(s, write, run.progress, run.cancel));
   }
   const nlohmann::json j = {{"frames", counts.frames},

@@ -213,7 +213,8 @@ SwapPreview SwapPreviews::render(const SwapPreviewRequest& r, const Decode& deco
     scale = static_cast<float>(small.width) / static_cast<float>(frame.width());
     frame = media::Frame::from_rgb8(small, r.frame, {25, 1});
   }
-  const auto faces = r.project.faces(r.media, r.frame - 1, r.frame + 2);
+  auto faces = r.project.faces(r.media, r.frame - 1, r.frame + 2);
+  std::erase_if(faces, [](const face::Face& f) { return !f.has_points; });  // somebody else's
   SwapPreview out;
   ImageF used;
   bool any_here = false;

@@ -3,6 +3,7 @@
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
 #include "likeness/faceset/faceset.h"
+#include "likeness/tasks/model_history.h"
 #include "likeness/tasks/train.h"
 #include "likeness/train/prepare.h"
 #include "likeness/train/trainer.h"
@@ -131,6 +132,11 @@ Result TrainTask::join(const std::vector<fs::path>& parts, Run& run) {
                         {"folder", folder.string()}});
   result.outputs = {{"card", run.work / "model.toml", folder / "model.toml"},
                     {"model", run.work / "model.safetensors", folder / "model.safetensors"}};
+  // What stays in the model's folder: its checkpoints and its log.
+  for (const auto& kept : model_checkpoints(run.project, model_))
+    result.outputs.push_back({"checkpoint", kept.path, kept.path});
+  if (const fs::path log = folder / "log.jsonl"; fs::exists(log))
+    result.outputs.push_back({"log", log, log});
   return result;
 }
 

@@ -6,10 +6,12 @@
 #include "likeness/audio/loudness.h"
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/base/hash.h"
 #include "likeness/base/text.h"
 #include "likeness/media/audio_file.h"
 #include "likeness/tasks/voice_enroll_sources.h"
 #include "likeness/tasks/voice_ops.h"
+#include "likeness/trust/finish.h"
 
 namespace likeness::tasks {
 namespace fs = std::filesystem;
@@ -105,7 +107,14 @@ json make_abx_page(const AbxRequest& request, Progress& progress, const Cancel& 
                            {"names", names},
                            {"rounds", request.rounds},
                            {"items", std::move(items)}}));
-  write_file_atomic(request.out, page);
+  const fs::path temporary = temporary_name(request.out);
+  write_file_atomic(temporary, page);
+  trust::Delivery done{{"page", temporary, request.out}, {}};
+  for (const auto* side : {&a, &b, &x})  // what they prove of themselves goes along
+    for (const std::string& name : both)
+      if (side != &x || mode == "reference")
+        done.inputs.push_back({side->at(name), sha256_file(side->at(name))});
+  trust::deliver({done});
   return {{"output", request.out.string()},
           {"mode", mode},
           {"a", names["a"]},

@@ -2,13 +2,10 @@
 #include "likeness/tasks/voice_enroll_match.h"
 
 #include <algorithm>
-#include <cerrno>
-
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
+#include "likeness/base/memory_file.h"
 #include "likeness/media/audio_file.h"
 #include "likeness/tasks/voice_enroll_store.h"
 #include "likeness/trust/consent_store.h"
@@ -42,30 +39,6 @@ size_t least_alike(const std::vector<SpeakerVector>& v, const SpeakerVector& to)
     if (voice::cosine(v[i], to) < voice::cosine(v[out], to)) out = i;
   return out;
 }
-
-/// Plain bytes that FFmpeg can open by a path and that never are in a file.
-class MemoryFile {
- public:
-  explicit MemoryFile(const std::string& bytes) : fd_(::memfd_create("evidence", MFD_CLOEXEC)) {
-    if (fd_ < 0) throw_errno(errno, "cannot hold the consent statement in memory");
-    for (size_t at = 0; at < bytes.size();) {
-      const ssize_t n = ::write(fd_, bytes.data() + at, bytes.size() - at);
-      if (n < 0 && errno != EINTR) {
-        const int error = errno;
-        ::close(fd_);
-        throw_errno(error, "cannot hold the consent statement in memory");
-      }
-      at += static_cast<size_t>(std::max<ssize_t>(0, n));
-    }
-  }
-  ~MemoryFile() { ::close(fd_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  fs::path path() const { return fs::path("/proc/self/fd") / std::to_string(fd_); }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 

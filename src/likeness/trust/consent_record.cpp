@@ -367,8 +367,31 @@ std::vector<Finding> examine_record(const json& r, const std::string& now,
       why = "the document's hash is missing";
     }
   }
-  say("consent-evidence", fits, "evidence fits the terms", why);
+  const std::string words = words_told(r);
+  say("consent-evidence", fits, "evidence fits the terms" + (words.empty() ? "" : "; " + words),
+      why);
   return out;
+}
+
+std::string words_told(const json& record) {
+  const auto text = [](const json& j, const char* key) {
+    return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : "";
+  };
+  const json none;
+  const auto member = [&](const json& j, const char* key) -> const json& {
+    return j.is_object() && j.contains(key) ? j[key] : none;
+  };
+  const json& evidence = member(record, "evidence");
+  if (!evidence.is_array() || evidence.empty()) return "";
+  const json& t = member(member(evidence[0], "checks"), "transcript");
+  const std::string method = text(t, "method"), by = "\"" + text(t, "by") + "\"";
+  if (method == "recogniser") return "the words were heard by the recogniser";
+  if (method == "reviewer") return "the words were confirmed by " + by + "; no recogniser listened";
+  if (method != "reviewer-despite-recogniser") return "";
+  const json& heard = member(t, "recogniser");
+  return "the words were confirmed by " + by + " although the recogniser heard " +
+         member(heard, "wordsRight").dump() + " of " + member(heard, "words").dump() +
+         ", because: \"" + text(t, "reason") + "\"";
 }
 
 json make_revocation(const json& record, const SigningKey& key, const std::string& reason,

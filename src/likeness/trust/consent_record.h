@@ -94,6 +94,9 @@ bool proof_holds(const nlohmann::json& document, const nlohmann::json& proof);
 /// did:key of a proof's verification method.
 std::string proof_signer(const nlohmann::json& proof);
 
+/// How the words of a statement were checked, in words; empty for other evidence.
+std::string words_told(const nlohmann::json& record);
+
 /// One named rule and whether the record keeps it.
 struct Finding {
   std::string rule;

@@ -153,7 +153,7 @@ TEST_F(ConsentFixture, RoundTripGivesAGrantThatNamesTheConsent) {
   // What leaves the house names the consent and whose key signed it, not the person.
   bool named = false;
   const std::vector<Input> none;
-  const auto order = manifest_order({g, none, "video", "video/mp4", "", "", 0, "", {}}, false);
+  const auto order = manifest_order({&g, none, "video", "video/mp4", "", "", {}, "", {}}, false);
   for (const auto& a : order.definition["assertions"]) {
     if (a["label"] != kConsentLabel) continue;
     named = true;

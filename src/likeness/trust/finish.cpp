@@ -8,6 +8,7 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 #include "likeness/base/hash.h"
+#include "likeness/base/memory_file.h"
 #include "likeness/base/run.h"
 #include "likeness/base/threads.h"
 #include "likeness/trust/c2pa.h"
@@ -15,8 +16,10 @@
 #include "likeness/trust/keys.h"
 #include "likeness/trust/ledger.h"
 #include "likeness/trust/manifest_store.h"
-#include "likeness/trust/output_audio.h"
 #include "likeness/trust/provenance.h"
+#include "likeness/trust/verify_parts.h"
+#include "likeness/trust/watermark_still.h"
+#include "likeness/trust/watermark_video.h"
 
 namespace likeness::trust {
 namespace fs = std::filesystem;
@@ -52,7 +55,8 @@ nlohmann::json inputs_json(const project::Project& project, const std::vector<In
 }
 
 bool is_signed_kind(const std::string& kind) {
-  return kind == "video" || kind == "image" || kind == "audio" || kind == "report";
+  return kind == "video" || kind == "image" || kind == "audio" || kind == "report" ||
+         kind == "timings";
 }
 
 /// A few kilobytes, so that players without the file at hand have something to show.
@@ -69,18 +73,41 @@ std::string thumbnail_of(const std::string& kind, const fs::path& path) {
   return "";
 }
 
-/// The mark the file can hold: none in reports and tiny pictures; in sound only what can be read
-/// again.
-uint64_t mark_of(const Output& output, uint64_t watermark) {
-  if (watermark && output.kind == "audio")
-    return sound_carries(output.temporary, watermark) ? watermark : 0;
-  if (!watermark || (output.kind != "video" && output.kind != "image")) return 0;
-  try {
-    const media::VideoInfo info = media::probe(output.temporary);
-    return can_carry_watermark(output.kind, info.width, info.height) ? watermark : 0;
-  } catch (const Error&) {  // not a picture at all: signed, but not marked
-    return 0;
+/// Of the first moving picture among the inputs: the sequence was made frame by frame from it.
+Rational frame_rate_of(const std::vector<Input>& inputs) {
+  for (const Input& in : inputs) {
+    try {
+      const media::VideoInfo info = media::probe(in.path);
+      if (!info.is_still && !info.is_image_sequence) return info.frame_rate;
+    } catch (const Error&) {  // a model, or a file that is gone
+    }
   }
+  return {0, 1};
+}
+
+constexpr const char* kTooWeak = "what is to be seen or heard is too short or too plain for it";
+
+/// What can be said of the mark that was put in: the file is read again, as verify() will.
+MarkFact mark_of(const Output& output, uint64_t watermark, const std::vector<Input>& inputs) {
+  if (!watermark || (output.kind != "video" && output.kind != "image" && output.kind != "audio"))
+    return {0, "it is no picture and no sound"};
+  std::error_code ec;
+  if (output.kind == "video" && fs::is_regular_file(output.temporary, ec)) {
+    constexpr double kMostlyEnoughS = 2;  // of video that was hardly compressed
+    try {
+      const auto start = read_video_watermark(output.temporary, WatermarkKey::product(),
+                                              WatermarkSearch::kQuick, kMostlyEnoughS);
+      if (start.found && start.id == watermark) return {watermark, ""};
+    } catch (const Error&) {  // no picture in it: said below
+    }
+  }
+  Evidence found;
+  const Rational rate = fs::is_directory(output.temporary) ? frame_rate_of(inputs) : Rational{0, 1};
+  const nlohmann::json said = read_mark(output.temporary, output.kind == "audio" ? "audio/" : "",
+                                        true, nlohmann::json{rate.num, rate.den}, found);
+  if (found.mark == watermark || found.short_mark == still_id(watermark)) return {watermark, ""};
+  if (said.value("fits", true)) return {watermark, kTooWeak};
+  return {0, said.value("reason", "")};
 }
 
 struct Sealed {
@@ -120,18 +147,6 @@ Sealed seal(ManifestFacts facts, const fs::path& path, const SigningIdentity& si
     throw;
   }
   return out;
-}
-
-/// Of the first moving picture among the inputs: the sequence was made frame by frame from it.
-Rational frame_rate_of(const std::vector<Input>& inputs) {
-  for (const Input& in : inputs) {
-    try {
-      const media::VideoInfo info = media::probe(in.path);
-      if (!info.is_still && !info.is_image_sequence) return info.frame_rate;
-    } catch (const Error&) {  // a model, or a file that is gone
-    }
-  }
-  return {0, 1};
 }
 
 /// Every image of a sequence; the first one's manifest stands for all.
@@ -185,11 +200,12 @@ Finished finish(const project::Project& project, const Grant& grant, int64_t job
   Finished done{output.kind, output.path, "", "", "", 0};
   Sealed sealed;
   const bool signs = is_signed_kind(output.kind);
-  watermark = mark_of(output, watermark);
   const std::string made_at = project::now_utc();
   if (signs) {
     const SigningIdentity signer = SigningIdentity::open();
-    ManifestFacts facts{grant, inputs, output.kind, "", "", made_at, watermark, "", {}};
+    const MarkFact mark = mark_of(output, watermark, inputs);
+    watermark = mark.id;
+    ManifestFacts facts{&grant, inputs, output.kind, "", "", made_at, mark, "", {}};
     if (fs::is_directory(output.temporary)) {
       sealed = seal_sequence(facts, output.temporary, signer);
     } else {
@@ -199,7 +215,8 @@ Finished finish(const project::Project& project, const Grant& grant, int64_t job
     done.manifest = sealed.label;
   }
   done.hash = hash_of(output.temporary);
-  if (signs && watermark) {
+  if (!signs) watermark = 0;
+  if (watermark) {
     const nlohmann::json about = {{"kind", output.kind},
                                   {"operation", operation_name(grant.request().operation)},
                                   {"made_at", made_at},
@@ -225,20 +242,70 @@ Finished finish(const project::Project& project, const Grant& grant, int64_t job
   return done;
 }
 
+void deliver(const std::vector<Delivery>& files, const Grant* grant) {
+  SigningIdentity signer = SigningIdentity::open();
+  if (files.size() > 1) signer.without_time_authority();
+  const std::string made_at = project::now_utc();
+  parallel_for(0, static_cast<int>(files.size()), [&](int i) {
+    const auto& [output, inputs] = files[static_cast<size_t>(i)];
+    const MarkFact none{0, "none was put in"};
+    const Sealed sealed =
+        seal({grant, inputs, output.kind, "", "", made_at, none, "", {}}, output.temporary, signer);
+    if (!sealed.embedded) write_file_atomic(output.path.string() + ".c2pa", sealed.manifest);
+    if (output.temporary != output.path) commit_file(output.temporary, output.path);
+  });
+}
+
+void deliver_text(const fs::path& path, std::string_view text) {
+  const fs::path temporary = temporary_name(path);
+  write_file_atomic(temporary, text);
+  deliver({{{"document", temporary, path}, {}}});
+}
+
+bool carries_manifest(const fs::path& path) {
+  std::error_code ec;
+  if (fs::is_regular_file(path.string() + ".c2pa", ec)) return true;
+  try {
+    return c2pa::read(path, c2pa::sniff(path).mime, "").has_value();
+  } catch (const Error&) {  // gone, or broken: nothing that could be carried along
+    return false;
+  }
+}
+
+void record_change(const project::Project& project, const std::string& kind, const fs::path& path) {
+  Ledger(ledger_path(project))
+      .append("changed",
+              {{"output",
+                {{"kind", kind}, {"path", shown(project, path)}, {"sha256", sha256_file(path)}}}});
+}
+
 void write_preview_image(const Grant& grant, const std::vector<Input>& inputs, uint64_t watermark,
                          const fs::path& path, const Image8& image) {
-  if (!grant.consents().empty()) return write_output_image(grant, watermark, path, image);
-  const fs::path temporary = temporary_name(path);
-  write_output_image(grant, watermark, temporary, image);
+  const bool fits = watermark && can_carry_watermark("image", image.width, image.height);
+  Image8 marked = image;
+  if (fits) embed_still_watermark(marked, still_id(watermark));
+  std::string bytes = media::encode_png(marked);
   try {
+    MarkFact mark{0, "the picture is too small to carry a mark"};
+    if (fits) {
+      const auto read =
+          read_still_watermark(marked, WatermarkKey::product(), WatermarkSearch::kQuick);
+      const bool found = read.found && read.id == still_id(watermark);
+      mark = {watermark, found ? "" : kTooWeak};
+    }
     SigningIdentity signer = SigningIdentity::open();
     signer.without_time_authority();
-    const uint64_t mark = can_carry_watermark("image", image.width, image.height) ? watermark : 0;
-    seal({grant, inputs, "image", "", "", project::now_utc(), mark, "", {}}, temporary, signer);
+    // In memory: a person's picture is in clear in no file.
+    const MemoryFile plain(bytes), made("");
+    ManifestFacts facts{
+        &grant, inputs, "image", "image/png", new_manifest_label(), project::now_utc(),
+        mark,   "",     {}};
+    c2pa::sign(manifest_order(facts), plain.path(), made.path(), signer);
+    bytes = made.bytes();
   } catch (const Error& e) {  // a training goes on without
     log_warning("a preview could not be signed: " + std::string(e.what()));
   }
-  commit_file(temporary, path);
+  write_file_atomic(path, bytes);
 }
 
 }  // namespace likeness::trust

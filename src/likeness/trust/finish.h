@@ -4,6 +4,9 @@
 // rendered pixels leave a task only through OutputVideo and write_output_image, which put the mark
 // in.
 //
+// What no job makes but leaves the program all the same (crops and sheets of footage, pages, texts)
+// goes through deliver() and gets its proof the same way.
+//
 // Order, so that a kill at any moment loses nothing and lies about nothing: sign the temporary
 // file, keep its manifest (project and home), write the ledger line, then rename. Files whose
 // container cannot hold a manifest (mkv, nut, reports) get it beside them: FILE.c2pa. Of an image
@@ -13,6 +16,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "likeness/base/image.h"
@@ -29,7 +33,9 @@ struct Input {
 
 /// A file a task made, still under its temporary name.
 struct Output {
-  std::string kind;  ///< video, image, audio, report: signed; faceset, model: in the ledger only
+  /// video, image, audio, report, timings: signed; of deliver(): crop, sheet, page, document;
+  /// everything else (faceset, model, card, voice, ...) is in the ledger only
+  std::string kind;
   std::filesystem::path temporary, path;
 };
 
@@ -54,6 +60,26 @@ void record_grant(const project::Project& project, const Grant& grant, int64_t j
 /// place. `watermark` is the id that video and images carry, 0 when they carry none.
 Finished finish(const project::Project& project, const Grant& grant, int64_t job,
                 const std::vector<Input>& inputs, const Output& output, uint64_t watermark = 0);
+
+/// A file that no job of the runner makes, and what it was made from.
+struct Delivery {
+  Output output;
+  std::vector<Input> inputs;
+};
+/// Signs the files (inside, or beside them where their format cannot hold a manifest) and gives
+/// them their names; `temporary` may be the name already. `grant`: where the likeness of a person
+/// is in them. No line of the ledger is written. Only a file alone gets a time stamp.
+void deliver(const std::vector<Delivery>& files, const Grant* grant = nullptr);
+
+/// The same for a text of the program's own: a report, a ledger, a bundle of papers.
+void deliver_text(const std::filesystem::path& path, std::string_view text);
+
+/// Whether a file has content credentials of its own, inside or beside it.
+bool carries_manifest(const std::filesystem::path& path);
+
+/// The ledger line of a file of the project that was changed in place (a faceset that was pruned).
+void record_change(const project::Project& project, const std::string& kind,
+                   const std::filesystem::path& path);
 
 /// Whether the mark fits into such a picture; small ones carry none, and their manifest says so.
 bool can_carry_watermark(const std::string& kind, int width, int height);
@@ -85,9 +111,9 @@ class OutputVideo {
 void write_output_image(const Grant& grant, uint64_t watermark, const std::filesystem::path& path,
                         const Image8& image);
 
-/// A picture to look at while a model is trained: marked and signed like an output, but no line of
-/// the ledger and no stamp of its time, because there is one every few seconds. A person's is
-/// marked only: it lies sealed (base/sealed_file.h).
+/// A picture to look at while a model is trained: marked and signed like an output (a person's in
+/// memory, because it lies sealed: base/sealed_file.h), but no line of the ledger and no stamp of
+/// its time, because there is one every few seconds.
 void write_preview_image(const Grant& grant, const std::vector<Input>& inputs, uint64_t watermark,
                          const std::filesystem::path& path, const Image8& image);
 

@@ -19,6 +19,8 @@ namespace likeness::trust {
 
 inline constexpr const char* kConsentLabel = "org.likeness.consent.v1";
 inline constexpr const char* kSequenceLabel = "org.likeness.sequence.v1";
+/// {state: "none" | "unreadable", why}: written where nobody can read a mark from the file again.
+inline constexpr const char* kMarkLabel = "org.likeness.mark.v1";
 /// `alg` of the soft binding; its value is the mark's id as 16 hex digits.
 inline constexpr const char* kWatermarkAlgorithm = "org.likeness.vwm.1";
 
@@ -30,14 +32,20 @@ struct SequencePlace {
   Rational frame_rate{0, 1};
 };
 
+/// The mark of a file: its id, 0 where it carries none, and why it cannot be read where it cannot.
+struct MarkFact {
+  uint64_t id = 0;
+  std::string unreadable;  ///< "too small", ...; empty when it was read again after writing
+};
+
 struct ManifestFacts {
-  const Grant& grant;
+  const Grant* grant;  ///< null: no likeness was used (a text, footage of nobody real)
   const std::vector<Input>& inputs;
-  std::string kind;        ///< video, image, audio, report
-  std::string mime;        ///< of the output
-  std::string label;       ///< urn:c2pa:…
-  std::string made_at;     ///< ISO 8601 UTC
-  uint64_t watermark = 0;  ///< 0: the file carries none
+  std::string kind;     ///< as trust::Output's
+  std::string mime;     ///< of the output
+  std::string label;    ///< urn:c2pa:…
+  std::string made_at;  ///< ISO 8601 UTC
+  MarkFact mark;
   std::string thumbnail_jpeg;
   std::optional<SequencePlace> sequence;
 };

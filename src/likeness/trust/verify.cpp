@@ -2,23 +2,23 @@
 #include "likeness/trust/verify.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "likeness/base/atomic_file.h"
-#include "likeness/base/audio.h"
 #include "likeness/base/error.h"
-#include "likeness/base/hash.h"
-#include "likeness/media/audio_samples.h"
+#include "likeness/base/memory_file.h"
+#include "likeness/base/sealed_file.h"
 #include "likeness/media/video.h"
 #include "likeness/project/project.h"
 #include "likeness/trust/c2pa.h"
 #include "likeness/trust/certificates.h"
+#include "likeness/trust/consent.h"
+#include "likeness/trust/finish.h"
+#include "likeness/trust/ledger.h"
 #include "likeness/trust/manifest_store.h"
-#include "likeness/trust/output_audio.h"
 #include "likeness/trust/provenance.h"
 #include "likeness/trust/verify_parts.h"
-#include "likeness/trust/watermark_audio.h"
 #include "likeness/trust/watermark_still.h"
-#include "likeness/trust/watermark_video.h"
 
 namespace likeness::trust {
 namespace fs = std::filesystem;
@@ -33,11 +33,58 @@ struct Found {
   std::string broken;          ///< why it cannot be parsed
 };
 
+/// A file of a person's, opened with the keys that a project gives.
+struct Opened {
+  std::vector<Grant> grants;  ///< the keys are open while they live
+  std::unique_ptr<MemoryFile> plain;
+  std::string why_not, broken;
+};
+
+/// Nothing when the file is not sealed. Whose it is says the ledger that knows its keys.
+std::optional<Opened> open_sealed(const fs::path& path, const VerifyOptions& options) {
+  Opened out;
+  std::optional<SealedInfo> info;
+  try {
+    info = sealed_info(path);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kDamaged) throw;
+    out.broken = e.what();
+    return out;
+  }
+  if (!info) return std::nullopt;
+  out.why_not = "no project named here knows its keys";
+  for (const auto& folder : options.projects) {
+    try {
+      const auto project = project::Project::open(folder);
+      for (const LedgerEntry& e : Ledger(ledger_path(project)).read()) {
+        const auto& keys = info->key_ids;
+        if (e.type != "material-key" || !e.body.is_object() ||
+            std::find(keys.begin(), keys.end(), e.body.value("key", "")) == keys.end())
+          continue;
+        out.grants.push_back(
+            authorise(project, {.task = "verify",
+                                .operation = Operation::kAnalyse,
+                                .subjects = {{e.body.value("subject", ""), Role::kFootage}}}));
+      }
+    } catch (const Error& e) {  // revoked, or not of this project
+      out.why_not = e.what();
+    }
+  }
+  try {
+    out.plain = std::make_unique<MemoryFile>(read_file(path));
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kDamaged) out.broken = e.what();
+  }
+  return out;
+}
+
 /// The manifest in the file, else beside it: FILE.c2pa or the name with .c2pa as its extension.
-Found find_manifest(const fs::path& path, const std::string& mime, const std::string& anchors) {
+/// `bytes`: where the file's content is, in clear.
+Found find_manifest(const fs::path& path, const fs::path& bytes, const std::string& mime,
+                    const std::string& anchors) {
   Found out;
   try {
-    out.reading = c2pa::read(path, mime, anchors);
+    out.reading = c2pa::read(bytes, mime, anchors);
     if (out.reading) out.place = "embedded";
     fs::path other = path;
     other.replace_extension(".c2pa");
@@ -45,7 +92,7 @@ Found find_manifest(const fs::path& path, const std::string& mime, const std::st
       std::error_code ec;
       if (out.reading || sidecar == path || !fs::is_regular_file(sidecar, ec)) continue;
       out.place = "sidecar";
-      out.reading = c2pa::read(path, mime, anchors, read_file(sidecar, kLongestSidecar));
+      out.reading = c2pa::read(bytes, mime, anchors, read_file(sidecar, kLongestSidecar));
     }
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kDamaged && e.code() != ErrorCode::kBadInput) throw;
@@ -53,120 +100,6 @@ Found find_manifest(const fs::path& path, const std::string& mime, const std::st
     if (out.place == "none") out.place = "embedded";
   }
   return out;
-}
-
-json registration_json(const WatermarkRegistration& r) {
-  return {{"scale", r.scale}, {"rotation_deg", r.rotation_deg}, {"mirrored", r.mirrored}};
-}
-
-json mark_json(const VideoWatermarkResult& r) {
-  json j = {{"looked", true}, {"found", r.found}, {"present", r.present}, {"reason", r.reason}};
-  if (r.found)
-    j.update({{"id", watermark_text(r.id)},
-              {"confidence", r.confidence},
-              {"registration", registration_json(r.registration)}});
-  return j;
-}
-
-json read_still_mark(const fs::path& path, Evidence& evidence) {
-  const Image8 image = media::read_image(path);
-  auto r = read_still_watermark(image, WatermarkKey::product(), WatermarkSearch::kQuick);
-  if (!r.found) r = read_still_watermark(image);
-  json j = {{"looked", true}, {"found", r.found}, {"present", r.present}, {"reason", r.reason}};
-  if (!r.found) return j;
-  evidence.short_mark = r.id;
-  j.update({{"id", watermark_text(r.id).substr(8)},
-            {"confidence", r.confidence},
-            {"registration", registration_json(r.registration)}});
-  return j;
-}
-
-/// One picture that became a "sequence" of one: a still.
-std::optional<json> read_lone_mark(const fs::path& folder, Evidence& evidence) {
-  const auto files = media::list_media(folder);
-  if (files.size() != 1) return std::nullopt;
-  const media::VideoInfo info = media::probe(files[0]);
-  if (!can_carry_watermark("image", info.width, info.height)) return std::nullopt;
-  return read_still_mark(files[0], evidence);
-}
-
-/// Images have no times: those of the rate the manifest names, else of the usual ones.
-json read_sequence_mark(const fs::path& folder, const json& named_rate, Evidence& evidence) {
-  constexpr int64_t kMostFrames = 1500;
-  std::vector<double> rates = {24, 25, 30, 24000.0 / 1001, 30000.0 / 1001, 50, 60, 15, 12};
-  if (named_rate.is_array() && named_rate.size() == 2 && named_rate[0].is_number_integer() &&
-      named_rate[1].is_number_integer() && named_rate[0] > 0 && named_rate[1] > 0)
-    rates = {named_rate[0].get<double>() / named_rate[1].get<double>()};
-  std::vector<VideoWatermarkReader> readers;
-  for (size_t i = 0; i < rates.size(); ++i)
-    readers.emplace_back(WatermarkKey::product(), WatermarkSearch::kQuick);
-  media::VideoReader reader(folder);
-  for (int64_t n = 0; n < kMostFrames; ++n) {
-    const auto frame = reader.next();
-    if (!frame) break;
-    for (size_t i = 0; i < rates.size(); ++i)
-      readers[i].add(*frame, static_cast<double>(n) / rates[i]);
-  }
-  json last;
-  for (auto& r : readers) {
-    const auto result = r.result();
-    last = mark_json(result);
-    if (!result.found) continue;
-    evidence.mark = result.id;
-    break;
-  }
-  return last;
-}
-
-/// The mark in the sound of a file.
-json read_sound_mark(const fs::path& path, Evidence& evidence) {
-  constexpr int kRateHz = 48000;
-  constexpr double kLongestS = 64;
-  AudioClip clip{kRateHz, 1, media::read_mono(path, kRateHz, kLongestS)};
-  if (clip.samples.empty())
-    return {{"looked", true}, {"found", false}, {"reason", "there is no sound"}};
-  evidence.short_sound = clip.duration_s() < kAudioMarkBlockS;
-  const auto r = read_audio_watermark(clip);
-  json j = {{"looked", true}, {"found", r.found}, {"present", r.present}, {"reason", r.reason}};
-  if (!r.found) return j;
-  evidence.mark = r.id;
-  j.update({{"id", watermark_text(r.id)}, {"confidence", r.confidence}, {"in", "sound"}});
-  return j;
-}
-
-/// The mark in the pixels, quick first; {looked, found, id, confidence, reason}.
-json read_mark(const fs::path& path, const std::string& mime, bool named, const json& rate,
-               Evidence& evidence) {
-  try {
-    if (mime.rfind("audio/", 0) == 0) {
-      evidence.has_pixels = false;
-      return read_sound_mark(path, evidence);
-    }
-    const media::VideoInfo info = media::probe(path);
-    const bool still = info.is_still && !info.is_image_sequence;
-    if (!can_carry_watermark(still ? "image" : "video", info.width, info.height))
-      return {{"looked", true},
-              {"found", false},
-              {"reason", "the picture is too small to carry a mark"}};
-    if (still) return read_still_mark(path, evidence);
-    if (info.is_image_sequence) {
-      if (const auto lone = read_lone_mark(path, evidence); lone && evidence.short_mark)
-        return *lone;
-      return read_sequence_mark(path, rate, evidence);
-    }
-    // Where the manifest names a mark the file is as it was framed; else it may have been cropped.
-    auto r = read_video_watermark(path, WatermarkKey::product(), WatermarkSearch::kQuick);
-    if (!r.found && !named) r = read_video_watermark(path);
-    if (!r.found && !named && info.has_audio)
-      if (json sound = read_sound_mark(path, evidence); evidence.mark) return sound;
-    if (r.found) evidence.mark = r.id;
-    return mark_json(r);
-  } catch (const Error& e) {
-    evidence.has_pixels = e.code() != ErrorCode::kBadInput;
-    return {{"looked", false},
-            {"found", false},
-            {"reason", std::string("no picture could be read: ") + e.what()}};
-  }
 }
 
 /// What the mark leads to: stored manifests, newest first.
@@ -213,13 +146,17 @@ json recovered_json(const StoredManifest& stored, const fs::path& path, const st
 Verification verify_folder(const fs::path& folder, const VerifyOptions& options);
 
 Verification verify_one(const fs::path& path, const VerifyOptions& options) {
-  const c2pa::Format format = c2pa::sniff(path);
+  const std::optional<Opened> sealed = open_sealed(path, options);
+  const fs::path bytes = sealed && sealed->plain ? sealed->plain->path() : path;
+  const c2pa::Format format = c2pa::sniff(bytes);
   const std::string anchors = trusted_roots_pem();
   Verification out;
   Evidence e;
   json& j = out.json;
   j = {{"path", path.string()}, {"format", format.mime}, {"problems", json::array()}};
-  const Found found = find_manifest(path, format.mime, anchors);
+  if (sealed) j["sealed"] = {{"opened", sealed->plain != nullptr}, {"why", sealed->why_not}};
+  Found found = find_manifest(path, bytes, format.mime, anchors);
+  if (sealed && !sealed->broken.empty()) found = {std::nullopt, "sealed", sealed->broken};
   j["manifest"] = {{"state", "none"}, {"place", found.place}};
   if (!found.broken.empty()) {
     e.manifest = Evidence::Manifest::kInvalid;
@@ -233,17 +170,19 @@ Verification verify_one(const fs::path& path, const VerifyOptions& options) {
     e.claims_ai = j["manifest"]["claims_ai"];
     if (j["manifest"]["watermark"].is_string())
       e.named_mark = watermark_id(j["manifest"]["watermark"]);
+    e.no_mark_stated = j["manifest"]["mark_state"].is_object();
     j["consent"] = check_consents(j["manifest"], options.projects);
   }
   if (options.read_watermark) {
-    j["watermark"] = read_mark(path, format.mime, e.named_mark.has_value(), nullptr, e);
+    j["watermark"] =
+        read_mark(bytes, format.mime, e.named_mark.has_value() || e.no_mark_stated, nullptr, e);
   } else {
     j["watermark"] = {{"looked", false}, {"found", false}, {"reason", "not asked for"}};
   }
   if ((e.mark || e.short_mark) && e.manifest != Evidence::Manifest::kValid) {
     j["recovered"] = json::array();
     for (const auto& stored : recover(e, options))
-      j["recovered"].push_back(recovered_json(stored, path, format.mime, anchors, options));
+      j["recovered"].push_back(recovered_json(stored, bytes, format.mime, anchors, options));
   }
   j["ledger"] = ledger_lines(path, e, options.projects);
   for (const json& line : j["ledger"])  // in order: the newest decides
@@ -275,13 +214,16 @@ Verification verify_folder(const fs::path& folder, const VerifyOptions& options)
     const json sequence = m.value("sequence", json::object());
     if (id.empty())
       id = sequence.value("sequence", ""), count = sequence.value("count", int64_t{0});
-    if (good &&
+    // Pictures that were signed one by one (exported crops) have no order.
+    if (good && (!id.empty() || sequence.contains("sequence")) &&
         (sequence.value("sequence", "") != id || sequence.value("index", int64_t{-1}) != place))
       ordered = false;
     e.trusted = (place == 0 || e.trusted) && m["state"] == "trusted";
     e.claims_ai = e.claims_ai || m.value("claims_ai", false);
     if (m.contains("watermark") && m["watermark"].is_string())
       e.named_mark = watermark_id(m["watermark"]);
+    e.no_mark_stated =
+        e.no_mark_stated || (m.contains("mark_state") && m["mark_state"].is_object());
     ++place;
   }
   const auto total = static_cast<int64_t>(files.size());
@@ -301,7 +243,7 @@ Verification verify_folder(const fs::path& folder, const VerifyOptions& options)
   }
   if (options.read_watermark)
     j["watermark"] =
-        read_mark(folder, "", e.named_mark.has_value(),
+        read_mark(folder, "", e.named_mark.has_value() || e.no_mark_stated,
                   j["manifest"].value("sequence", json::object()).value("frame_rate", json()), e);
   if (e.mark && e.manifest != Evidence::Manifest::kValid) {
     j["recovered"] = json::array();
@@ -367,13 +309,16 @@ Verdict judge(const Evidence& e) {
     return marked ? Verdict::kSyntheticByWatermark : Verdict::kNothing;
   if (e.claims_ai) {
     // A manifest that names no mark because none fits is all the proof such a file can carry.
-    if (!marked && e.short_sound && !e.named_mark) return Verdict::kSyntheticVerified;
-    if (!marked) return e.has_pixels ? Verdict::kSyntheticDeclared : Verdict::kSignedDocument;
+    if (!marked && (e.no_mark_stated || (e.short_sound && !e.named_mark)))
+      return Verdict::kSyntheticVerified;
+    if (!marked)
+      return e.has_pixels || e.has_sound ? Verdict::kSyntheticDeclared : Verdict::kSignedDocument;
     const bool equal = e.named_mark && (e.mark ? *e.mark == *e.named_mark
                                                : *e.short_mark == still_id(*e.named_mark));
     return equal ? Verdict::kSyntheticVerified : Verdict::kConflict;
   }
   if (marked) return Verdict::kConflict;
+  if (!e.has_pixels && !e.has_sound) return Verdict::kSignedDocument;
   return e.trusted ? Verdict::kAuthentic : Verdict::kNothing;
 }
 

@@ -14,7 +14,9 @@
 namespace likeness::trust {
 
 enum class Verdict {
-  kSyntheticVerified,     ///< the manifest says AI, and the mark in the picture is the one it names
+  /// The manifest says AI, and what it says of a mark is so: the one it names is there, or it says
+  /// that none fits, or that the one it names is too weak to be read, and none is found.
+  kSyntheticVerified,
   kSyntheticDeclared,     ///< the manifest says AI; its mark is gone, or was never ours
   kSyntheticByWatermark,  ///< no manifest, but our mark
   kSignedDocument,        ///< a report or another file without pixels, signed and unchanged
@@ -51,8 +53,10 @@ struct Evidence {
   enum class Manifest { kNone, kValid, kInvalid } manifest = Manifest::kNone;
   bool trusted = false;                ///< signer known
   bool claims_ai = false;              ///< anywhere in the manifest's story
-  bool has_pixels = true;              ///< something a mark can be in
+  bool has_pixels = true;              ///< a picture a mark can be in
+  bool has_sound = false;              ///< it is sound
   bool short_sound = false;            ///< sound too short to hold the whole mark
+  bool no_mark_stated = false;         ///< the manifest says that no mark can be read, and why
   std::optional<uint64_t> named_mark;  ///< by the soft binding
   std::optional<uint64_t> mark;        ///< found in a video or in sound
   /// What the newest line of a ledger about this very path says: the same bytes, or others.

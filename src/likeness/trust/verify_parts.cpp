@@ -192,6 +192,12 @@ Words words_of(Verdict verdict, const json& j, const Evidence& e) {
                                        : "signed by \"" + by + "\", who is not known here";
   switch (verdict) {
     case Verdict::kSyntheticVerified:
+      if (!e.mark && !e.short_mark && e.no_mark_stated)
+        return {"Synthetic, verified: unchanged since it was " + signer +
+                    "; the manifest says it was made with AI, and that no mark can be read from it "
+                    "(" +
+                    text(member(j["manifest"], "mark_state"), "why") + ").",
+                "Without its manifest nothing would tell what it is: keep the two together."};
       if (!e.mark && !e.short_mark)
         return {"Synthetic, verified: unchanged since it was " + signer +
                     "; the manifest says it was made with AI. The sound is too short for the whole "
@@ -214,12 +220,19 @@ Words words_of(Verdict verdict, const json& j, const Evidence& e) {
                   : "The manifest with this number is not kept here; name the project that made it "
                     "with --project."};
     case Verdict::kSignedDocument:
-      return {"A signed document: unchanged since it was " + signer + ".", ""};
+      return {"A signed document: unchanged since it was " + signer +
+                  (e.claims_ai ? "; the manifest names AI." : "; the manifest names no AI."),
+              ""};
     case Verdict::kAuthentic:
       return {
           "Unchanged since it was " + signer + "; the manifest names no AI, and no mark was found.",
           "That is as good as the signer's word."};
     case Verdict::kNothing:
+      if (j.contains("sealed") && !j["sealed"].value("opened", false))
+        return {
+            "Sealed: identity material of a person, encrypted. What it is can be said only "
+            "where its key is.",
+            "Not opened: " + text(j["sealed"], "why")};
       return {
           "Nothing found: " +
               std::string(e.manifest == Evidence::Manifest::kNone
@@ -281,6 +294,7 @@ json describe_manifest(const json& report) {
   out["ingredients"] = ingredients_of(m, manifests, 0, ai);
   out["failures"] = failures_of(report);
   out["watermark"] = nullptr;
+  out["mark_state"] = nullptr;
   out["consents"] = json::array();
   const json& assertions = member(m, "assertions");
   if (assertions.is_array()) {
@@ -289,6 +303,8 @@ json describe_manifest(const json& report) {
       const json& data = member(a, "data");
       if (is_label(name, kConsentLabel) && member(data, "identities").is_array())
         out["consents"] = member(data, "identities");
+      if (is_label(name, kMarkLabel) && !text(data, "state").empty())
+        out["mark_state"] = {{"state", text(data, "state")}, {"why", text(data, "why")}};
       if (is_label(name, kSequenceLabel) && data.is_object() && data.contains("index") &&
           data["index"].is_number_integer() && member(data, "count").is_number_integer())
         out["sequence"] = {{"sequence", text(data, "sequence")},

@@ -8,8 +8,8 @@
 namespace likeness::trust {
 
 /// From c2pa-rs's report: {state: trusted | valid | invalid, label, signer, signer_known, issuer,
-/// signed_at, generator, claims_ai, watermark, actions: [{action, source_type, when, words}],
-/// ingredients:
+/// signed_at, generator, claims_ai, watermark, mark_state, actions: [{action, source_type, when,
+/// words}], ingredients:
 /// [{title, relationship, state}], consents: [...], sequence, failures: [{code, words}]}. Never
 /// throws for odd content: missing or mistyped fields are left out.
 nlohmann::json describe_manifest(const nlohmann::json& report);
@@ -22,6 +22,12 @@ nlohmann::json check_consents(const nlohmann::json& manifest,
 /// Lines of the projects' ledgers about this file: by its hash or by the id of its mark.
 nlohmann::json ledger_lines(const std::filesystem::path& path, const Evidence& evidence,
                             const std::vector<std::filesystem::path>& projects);
+
+/// The mark in picture or sound, quick first: {looked, found, id, confidence, reason}; sets what
+/// `evidence` holds of it. `as_framed`: its manifest speaks of a mark, so it was not cropped since.
+/// `rate`: [num, den] of an image sequence, null when not known.
+nlohmann::json read_mark(const std::filesystem::path& path, const std::string& mime, bool as_framed,
+                         const nlohmann::json& rate, Evidence& evidence);
 
 /// Fills verdict, summary and advice.
 void explain(Verification& verification, const Evidence& evidence);

@@ -53,8 +53,29 @@ TEST(Judge, ConflictMatrix) {
   e.trusted = false;
   EXPECT_EQ(judge(e), Verdict::kNothing);
   e.claims_ai = true;
+  EXPECT_EQ(judge(e), Verdict::kSyntheticDeclared);
+  // The manifest says itself that nothing can be read; but what is read must be what it names.
+  e.no_mark_stated = true;
+  EXPECT_EQ(judge(e), Verdict::kSyntheticVerified);
+  e.short_mark = still_id(id);
+  EXPECT_EQ(judge(e), Verdict::kConflict);
+  e.named_mark = id;
+  EXPECT_EQ(judge(e), Verdict::kSyntheticVerified);
+  e.named_mark = id + 1;
+  EXPECT_EQ(judge(e), Verdict::kConflict);
+  e.short_mark.reset();
+  e.named_mark.reset();
+  e.claims_ai = false;  // "no mark" alone is no claim
+  EXPECT_EQ(judge(e), Verdict::kNothing);
+  e.no_mark_stated = false;
   e.has_pixels = false;
   EXPECT_EQ(judge(e), Verdict::kSignedDocument);
+  e.claims_ai = true;
+  EXPECT_EQ(judge(e), Verdict::kSignedDocument);
+  e.has_sound = true;
+  EXPECT_EQ(judge(e), Verdict::kSyntheticDeclared);
+  e.claims_ai = false;
+  EXPECT_EQ(judge(e), Verdict::kNothing);
   // A changed file is a changed file, whatever else is true.
   e.manifest = Manifest::kInvalid;
   for (int bits = 0; bits < 16; ++bits) {
@@ -228,9 +249,72 @@ TEST_F(VerifyTest, AReportIsSignedBesideIt) {
   write_file_atomic(temporary, "<html>scores</html>");
   finish(*project_, grant(), 1, {}, {"report", temporary, html}, 5);
   const auto v = verify(html);
-  EXPECT_EQ(v.verdict, Verdict::kSignedDocument) << v.json.dump(1);
+  EXPECT_EQ(v.verdict, Verdict::kSyntheticVerified) << v.json.dump(1);  // it shows made faces
+  EXPECT_EQ(v.json["manifest"]["mark_state"]["state"], "none");
   write_file_atomic(html, "<html>better scores</html>");
   EXPECT_EQ(verify(html).verdict, Verdict::kChanged);
+}
+
+TEST_F(VerifyTest, WhereNoMarkCanBeReadTheManifestSaysSo) {
+  const uint64_t id = 0x1020304050607080ull;
+  const fs::path small = folder_ / "small.png", temporary = temporary_name(small);
+  write_output_image(grant(), id, temporary, picture(2, 100, 80));
+  finish(*project_, grant(), 1, {}, {"image", temporary, small}, id);
+  struct {
+    fs::path path;
+    const char* state;
+  } const files[] = {{clip("short.mp4", "h264", id, 4), "unreadable"}, {small, "none"}};
+  for (const auto& [path, state] : files) {
+    const auto v = verify(path);
+    EXPECT_EQ(v.verdict, Verdict::kSyntheticVerified) << path << v.json.dump(1);
+    EXPECT_EQ(v.json["manifest"]["mark_state"]["state"], state) << path;
+    EXPECT_EQ(v.json["manifest"]["watermark"].is_string(), std::string(state) == "unreadable");
+  }
+  // A file whose mark was read again says nothing of the kind: there its absence would be told.
+  const auto v = verify(still("o.png", id));
+  EXPECT_TRUE(v.json["manifest"]["mark_state"].is_null());
+}
+
+TEST_F(VerifyTest, WhatNoJobMakesIsSignedToo) {
+  const fs::path source = still("made.png", 0x77ull);
+  const auto put = [&](const std::string& name) {
+    media::write_image(folder_ / name, picture(3, 300, 300));
+    return folder_ / name;
+  };
+  const fs::path crop = put("crop.png"), of_made = put("of-made.jpg"), sheet = put("sheet.png"),
+                 page = folder_ / "page.html";
+  const Input unknown{"take.mp4", std::string(64, '7')}, made{source, sha256_file(source)};
+  EXPECT_TRUE(carries_manifest(source));
+  EXPECT_FALSE(carries_manifest(crop));
+  const Grant g = grant();
+  deliver({{{"crop", crop, crop}, {unknown}}, {{"crop", of_made, of_made}, {made}}}, &g);
+  deliver({{{"sheet", sheet, sheet}, {unknown}}});
+  write_file_atomic(temporary_name(page), "<p>two sounds</p>");
+  deliver({{{"page", temporary_name(page), page}, {made}}});
+  deliver_text(folder_ / "list.json", "{}\n");
+  deliver_text(folder_ / "readme.txt", "Words that FFmpeg would draw.\n");
+  const struct {
+    const char* name;
+    Verdict verdict;
+    bool ai;
+  } files[] = {{"crop.png", Verdict::kAuthentic, false},
+               {"of-made.jpg", Verdict::kSyntheticVerified, true},
+               {"sheet.png", Verdict::kAuthentic, false},
+               {"page.html", Verdict::kSyntheticVerified, true},
+               {"list.json", Verdict::kSignedDocument, false},
+               {"readme.txt", Verdict::kSignedDocument, false}};
+  for (const auto& [name, verdict, ai] : files) {
+    const fs::path path = folder_ / name;
+    const auto v = verify(path);
+    EXPECT_EQ(v.verdict, verdict) << name << v.json.dump(1);
+    EXPECT_EQ(v.json["manifest"]["state"], "trusted") << name;
+    EXPECT_EQ(v.json["claims_ai"], ai) << name;
+    std::string bytes = read_file(path);
+    bytes[bytes.size() - 3] = static_cast<char>(bytes[bytes.size() - 3] ^ 1);
+    write_file_atomic(path, bytes);
+    EXPECT_EQ(verify(path).verdict, Verdict::kChanged) << name;
+  }
+  EXPECT_EQ(verify(folder_ / "crop.png").json["manifest"]["actions"][1]["action"], "c2pa.cropped");
 }
 
 TEST_F(VerifyTest, WhatStaysInTheProjectIsKnownByItsLedger) {
