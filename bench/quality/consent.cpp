@@ -152,7 +152,7 @@ json sync(const std::vector<std::string>& args) {
       if (pieces[i].rate != pieces[k].rate) continue;
       const auto r = tasks::lip_sync(pieces[i].mouth, pieces[k].loudness, pieces[i].rate);
       // A lag beyond the limit is no match either.
-      const double c = std::fabs(r.lag_s) > tasks::kMaxLagS ? 0 : r.correlation;
+      const double c = std::fabs(r.lag_s) > tasks::kMaxLagS ? 0 : r.score();
       (i == k ? own : other).push_back(c);
       if (i == k) lag.push_back(r.lag_s * 1000);
     }
@@ -163,7 +163,7 @@ json sync(const std::vector<std::string>& args) {
                            static_cast<double>(v.size());
   };
   json table = json::array();
-  for (double limit = 0.2; limit < 0.75; limit += 0.05)
+  for (double limit = 0.4; limit < 1.25; limit += 0.1)
     table.push_back({{"limit", limit}, {"own", share(own, limit)}, {"other", share(other, limit)}});
   return {{"pieces", pieces.size()},
           {"own", quantiles(own)},

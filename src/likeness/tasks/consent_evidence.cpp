@@ -18,7 +18,8 @@ namespace {
 
 constexpr float kDegrees = 57.29578f;
 constexpr int kRateHz = 16000;
-constexpr double kLagS = 0.4;
+constexpr double kLagS = 0.4, kSlowS = 0.5;
+constexpr float kClosedMouth = 0.02f;
 // MediaPipe mesh: inner lips and outer corners of the eyes.
 constexpr int kUpperLip = 13, kLowerLip = 14, kEyeCorners[2] = {33, 263};
 
@@ -27,7 +28,8 @@ double mean_of(const std::vector<double>& v) {
 }
 
 /// Moving average over 2 h + 1 frames.
-std::vector<double> smooth(const std::vector<float>& in, int h) {
+template <typename T>
+std::vector<double> smooth(const std::vector<T>& in, int h) {
   std::vector<double> out(in.size());
   for (int i = 0; i < static_cast<int>(in.size()); ++i) {
     double sum = 0;
@@ -36,6 +38,12 @@ std::vector<double> smooth(const std::vector<float>& in, int h) {
       sum += in[static_cast<size_t>(k)], ++n;
     out[static_cast<size_t>(i)] = sum / n;
   }
+  return out;
+}
+
+std::vector<double> without_slow(const std::vector<double>& in, int h) {
+  std::vector<double> out = smooth(in, h);
+  for (size_t i = 0; i < out.size(); ++i) out[i] = in[i] - out[i];
   return out;
 }
 
@@ -156,6 +164,7 @@ MouthAndSound signals(const std::filesystem::path& video, const std::vector<doub
 void check_sound(const MouthAndSound& s, EvidenceReport& r) {
   const LipSync sync = lip_sync(s.mouth, s.loudness, s.frame_rate);
   r.sync_correlation = sync.correlation;
+  r.sync_detail = sync.detail;
   r.sync_lag_ms = sync.lag_s * 1000;
   r.speech_s = sync.speech_s;
 }
@@ -205,10 +214,11 @@ void judge(EvidenceReport& r) {
          "turn the head to one side and back while reading");
   if (r.speech_s < kMinSpeechS)
     fail("evidence-no-speech", "no speech is heard in it", "record it with sound");
-  if (r.sync_correlation < kMinSync || std::fabs(r.sync_lag_ms) > kMaxLagS * 1000)
+  if (r.sync_correlation + r.sync_detail < kMinSync || std::fabs(r.sync_lag_ms) > kMaxLagS * 1000)
     fail("evidence-not-live",
-         "the mouth does not move with the sound (correlation " + number(r.sync_correlation) +
-             " at " + std::to_string(std::lround(r.sync_lag_ms)) + " ms)",
+         "the mouth does not move with the sound (" + number(r.sync_correlation + r.sync_detail) +
+             " of " + number(kMinSync) + ", at " + std::to_string(std::lround(r.sync_lag_ms)) +
+             " ms)",
          "record picture and sound together; do not replace the sound");
 }
 
@@ -246,13 +256,18 @@ LipSync lip_sync(const std::vector<float>& mouth, const std::vector<float>& loud
   // From the quietest to the loudest only: pauses are pauses, however silent.
   std::vector<float> level(loudness);
   for (float& v : level) v = std::clamp(v, std::max(floor, top - 35), top);
-  const int h = std::max(1, static_cast<int>(std::lround(0.04 * frame_rate)));
-  const auto a = smooth(mouth, h), b = smooth(level, h);
-  const int most = static_cast<int>(std::lround(kLagS * frame_rate));
-  for (int lag = -most; lag <= most; ++lag) {
+  const auto frames = [&](double s) { return static_cast<int>(std::lround(s * frame_rate)); };
+  const int h = std::max(1, frames(0.04));
+  std::vector<float> opened(mouth);
+  for (float& v : opened) v = std::log(kClosedMouth + v);
+  const auto a = smooth(opened, h), b = smooth(level, h);
+  for (int lag = -frames(kLagS); lag <= frames(kLagS); ++lag) {
     const double c = correlation(a, b, lag);
     if (c > out.correlation) out.correlation = c, out.lag_s = lag / frame_rate;
   }
+  const auto fast_a = without_slow(a, frames(kSlowS)), fast_b = without_slow(b, frames(kSlowS));
+  for (int lag = -frames(kMaxLagS); lag <= frames(kMaxLagS); ++lag)
+    out.detail = std::max(out.detail, correlation(fast_a, fast_b, lag));
   return out;
 }
 
@@ -271,8 +286,10 @@ nlohmann::json EvidenceReport::to_json() const {
             {"pitchRangeDeg", round(pitch_range_deg, 0.1)}}},
           {"singleTake", {{"ok", cuts == 0}, {"cuts", cuts}, {"seconds", round(duration_s, 0.01)}}},
           {"avSync",
-           {{"ok", sync_correlation >= kMinSync && std::fabs(sync_lag_ms) <= kMaxLagS * 1000},
+           {{"ok", sync_correlation + sync_detail >= kMinSync &&
+                       std::fabs(sync_lag_ms) <= kMaxLagS * 1000},
             {"correlation", round(sync_correlation, 1e-3)},
+            {"detail", round(sync_detail, 1e-3)},
             {"lagMs", std::round(sync_lag_ms)},
             {"limit", kMinSync},
             {"speechSeconds", round(speech_s, 0.01)}}}};

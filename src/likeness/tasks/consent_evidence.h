@@ -22,7 +22,7 @@ struct EvidenceReport {
   double distance_mean = 0, distance_max = 0;
   double yaw_range_deg = 0, pitch_range_deg = 0;
   int cuts = 0, people = 0;
-  double sync_correlation = 0, sync_lag_ms = 0, speech_s = 0;
+  double sync_correlation = 0, sync_detail = 0, sync_lag_ms = 0, speech_s = 0;
   face::Embedding face{};  ///< mean of the compared frames
   nlohmann::json to_json() const;
 };
@@ -33,10 +33,13 @@ EvidenceReport check_evidence(const std::filesystem::path& video, const face::Em
 /// Names of the networks used, with the start of their hashes.
 std::vector<std::string> evidence_models();
 
-/// Mouth opening (inner lips over the distance of the eyes) against the loudness of the sound: best
-/// correlation over lags of +-0.4 s, and the lag (> 0: the sound is late). Both at frame times.
+/// Mouth opening (inner lips over the distance of the eyes, logarithm) against the loudness of the
+/// sound: best correlation over lags of +-0.4 s, and the lag (> 0: the sound is late). `detail` is
+/// that of what changes within a second, over +-0.2 s: pauses alone, which all speech has, give
+/// none. Both at frame times.
 struct LipSync {
-  double correlation = 0, lag_s = 0, speech_s = 0;
+  double correlation = 0, detail = 0, lag_s = 0, speech_s = 0;
+  double score() const { return correlation + detail; }
 };
 LipSync lip_sync(const std::vector<float>& mouth, const std::vector<float>& loudness,
                  double frame_rate);
@@ -55,7 +58,8 @@ MouthAndSound mouth_and_sound(const std::filesystem::path& video, Progress& prog
 // Limits.
 inline constexpr double kMaxFaceDistance = 0.45;
 inline constexpr double kMinTurnDeg = 12, kMinDurationS = 4;
-inline constexpr double kMinSync = 0.35, kMaxLagS = 0.2, kMinSpeechS = 1.5;
+inline constexpr double kMinSync = 0.75;  ///< of LipSync::score()
+inline constexpr double kMaxLagS = 0.2, kMinSpeechS = 1.5;
 inline constexpr int kMinCompared = 5;
 
 }  // namespace likeness::tasks
