@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "likeness/cli/session.h"
+#include "likeness/tasks/output_library.h"
 #include "likeness/trust/finish.h"
 #include "likeness/trust/keys.h"
 #include "likeness/trust/ledger.h"
@@ -52,32 +53,14 @@ void add_export(Session& s, CLI::App* group) {
   c->add_option("file", a->out, "new file")->required();
   s.on_run(c, [&s, a] {
     const auto p = Project::open(a->folder);
-    const trust::Ledger ledger(trust::ledger_path(p));
-    const auto r = ledger.verify(trust::trusted_studios());
     std::error_code ec;
     if (std::filesystem::exists(a->out, ec))
       throw Error(ErrorCode::kUsage, a->out + " exists already", "name a new file");
-    nlohmann::json lines = nlohmann::json::array();
-    for (const auto& e : ledger.read())
-      lines.push_back({{"seq", e.seq},
-                       {"at", e.at},
-                       {"type", e.type},
-                       {"prev", e.prev},
-                       {"hash", e.hash},
-                       {"key", e.key},
-                       {"sig", e.sig},
-                       {"body", e.body}});
-    const nlohmann::json out = {{"format", "likeness-ledger-1"},
-                                {"project", p.name()},
-                                {"exported_at", project::now_utc()},
-                                {"ok", r.ok},
-                                {"problems", r.problems},
-                                {"head", r.head},
-                                {"studios", r.studios},
-                                {"lines", lines}};
+    const nlohmann::json out = tasks::export_ledger(p);
     trust::deliver_text(a->out, out.dump(1) + "\n");
-    s.print({{"file", a->out}, {"entries", r.entries}, {"ok", r.ok}},
-            "wrote " + std::to_string(r.entries) + " lines to " + a->out + "\n");
+    const size_t entries = out["lines"].size();
+    s.print({{"file", a->out}, {"entries", entries}, {"ok", out["ok"]}},
+            "wrote " + std::to_string(entries) + " lines to " + a->out + "\n");
     return 0;
   });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `likeness studio`: the program in a browser.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -13,7 +14,9 @@
 #include "likeness/jobs/catalogue.h"
 #include "likeness/server/server.h"
 #include "likeness/tasks/doctor.h"
+#include "likeness/tasks/presets.h"
 #include "likeness/tasks/swap_preview.h"
+#include "likeness/tasks/voice_stream.h"
 #include "likeness/trust/keys.h"
 
 extern char** environ;
@@ -49,6 +52,31 @@ void open_browser(const std::string& url) {
   posix_spawn_file_actions_destroy(&actions);
 }
 
+/// `likeness voice stream` between two sockets, with what it tells as JSON.
+nlohmann::json speak_live(const server::LiveRequest& r) {
+  const auto options =
+      tasks::resolve_options<tasks::VoiceStreamOptions>("voice_stream", r.project.get(), r.options);
+  const fs::path record = r.rehearsal ? fs::path() : tasks::live_record(*r.project, r.voice);
+  tasks::VoiceStreamTask task(*r.project, r.voice, record, options, r.in, r.out,
+                              {.ready =
+                                   [&r] {
+                                     r.tell({{"type", "ready"}});
+                                   },
+                               .stats =
+                                   [&r](const tasks::VoiceStreamStats& s) {
+                                     r.tell({{"type", "stats"},
+                                             {"heard_s", s.heard_s},
+                                             {"waiting_ms", s.waiting_ms},
+                                             {"computing_ms", s.computing_ms},
+                                             {"behind_ms", s.behind_ms},
+                                             {"pieces", s.pieces},
+                                             {"late", s.late}});
+                                   }});
+  Progress silent;
+  const Cancel never;  // the end of its sound ends it
+  return tasks::run_task(task, *r.project, silent, never).report;
+}
+
 server::AppParts parts_of_app() {
   auto previews = std::make_shared<tasks::SwapPreviews>();
   server::AppParts parts;
@@ -59,6 +87,7 @@ server::AppParts parts_of_app() {
   parts.make_work = jobs::make_work;
   parts.command_line = jobs::command_line;
   parts.doctor = tasks::doctor;
+  parts.live = speak_live;
   parts.forget_models = [previews] { previews->forget(); };
   parts.preview = [previews](const server::PreviewRequest& r, server::FrameStore& frames) {
     const tasks::SwapPreview p = previews->render(
@@ -95,6 +124,7 @@ struct Args {
 };
 
 int run_studio(Session& s, const Args& a) {
+  std::signal(SIGPIPE, SIG_IGN);  // a listener that goes away ends a live stream, not the program
   const fs::path state = trust::private_folder("");
   server::ServerOptions options = door_of(a.door, a.port);
   const std::string suffix = options.tls ? "-tls" : "";

@@ -135,11 +135,7 @@ void add_voice_stream(Session& s, CLI::App* group) {
                   "pipe it between a recorder and a player; see likeness voice stream --help");
     auto p = project::Project::open(*folder);
     std::filesystem::path record = *out;
-    if (record.empty()) {
-      std::string now = project::now_utc();
-      std::erase_if(now, [](char ch) { return ch == ':' || ch == '-'; });
-      record = p.outputs_folder() / ("live-as-" + *who + "-" + now + ".wav");
-    }
+    if (record.empty()) record = tasks::live_record(p, *who);
     std::signal(SIGPIPE, SIG_IGN);  // a player that goes away ends the stream, not the program
     tasks::VoiceStreamTask task(p, *who, record, flags->resolve(&p), STDIN_FILENO, STDOUT_FILENO);
     const auto j = s.run(task, p).report;

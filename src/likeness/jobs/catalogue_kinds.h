@@ -32,6 +32,11 @@ struct Kind {
 
 /// Speaking, converting, enrolling and training voices.
 std::vector<Kind> voice_kinds();
+/// What has a form and no room: verifying, comparing, listening tests, care of facesets ...
+std::vector<Kind> tool_kinds();
+
+/// The files that were uploaded for a job go, each with its folder, when the job is done with them.
+void remove_after(Work& work, std::vector<std::filesystem::path> files);
 
 // Arguments. "kind" says which widget picks it; "internal" is an uploaded file, which is removed
 // when the job is done.

@@ -16,6 +16,7 @@
 #include "likeness/tasks/swap.h"
 #include "likeness/tasks/swap_polygons.h"
 #include "likeness/tasks/train.h"
+#include "likeness/tasks/voice_stream.h"
 
 namespace likeness::jobs {
 namespace fs = std::filesystem;
@@ -83,6 +84,15 @@ Work work_of(project::Project& project, std::string title, std::shared_ptr<tasks
     return tasks::run_task(*task, project, progress, cancel).report;
   };
   return work;
+}
+
+void remove_after(Work& work, std::vector<fs::path> files) {
+  work.run = [run = work.run, files = std::move(files)](Progress& progress, const Cancel& cancel) {
+    json result = run(progress, cancel);
+    std::error_code ec;
+    for (const fs::path& file : files) fs::remove_all(file.parent_path(), ec);
+    return result;
+  };
 }
 
 namespace {
@@ -267,11 +277,9 @@ Work make_consent(project::Project& p, const json& a, const json&) {
   options.words_reason = text_of(a, "words_reason", false);
   Work work{.title = "Check the consent of " + subject, .light = true};
   work.run = [&p, subject, evidence, options](Progress& progress, const Cancel& cancel) {
-    const json result = tasks::consent_record(p, subject, evidence, options, progress, cancel);
-    std::error_code ec;  // a sealed copy is in the record
-    if (!evidence.empty()) fs::remove_all(evidence.parent_path(), ec);
-    return result;
+    return tasks::consent_record(p, subject, evidence, options, progress, cancel);
   };
+  if (!evidence.empty()) remove_after(work, {evidence});  // a sealed copy is in the record
   return work;
 }
 Command command_consent(project::Project& p, const json& a) {
@@ -284,8 +292,9 @@ Command command_consent(project::Project& p, const json& a) {
   return c;
 }
 
-std::vector<Kind> with_voice_kinds(std::vector<Kind> all) {
+std::vector<Kind> with_other_kinds(std::vector<Kind> all) {
   for (Kind& kind : voice_kinds()) all.push_back(std::move(kind));
+  for (Kind& kind : tool_kinds()) all.push_back(std::move(kind));
   return all;
 }
 
@@ -296,7 +305,7 @@ const std::vector<Kind>& kinds() {
                              {"minItems", 1},
                              {"description", "clips to look at"}};
   static const json clip = argument("integer", "media", "footage of the performer");
-  static const std::vector<Kind> all = with_voice_kinds({
+  static const std::vector<Kind> all = with_other_kinds({
       {"analyse", "find faces and tracks, whoever they are",
        arguments_schema({{"media", clips}}, {"media"}), schema_of<tasks::AnalyseTaskOptions>(),
        make_analyse, command_analyse},
@@ -392,7 +401,7 @@ json task_catalogue() {
                       {"presets", presets},
                       {"light", kind.light}};
   }
-  // Not a job: the form of a request for consent is made from it.
+  // Not jobs: the forms of a request for consent and of a live stream are made from them.
   json consent = schema_of<trust::ConsentTerms>();
   consent["properties"]["phrase_minutes"] = {{"type", "integer"},
                                              {"description", "how long the words are good"},
@@ -402,6 +411,8 @@ json task_catalogue() {
                                              {"unit", "min"},
                                              {"level", "advanced"}};
   out["consent"] = {{"summary", "the terms of a consent"}, {"schema", consent}};
+  out["voice-stream"] = {{"summary", "speak in an enrolled voice while you speak"},
+                         {"schema", schema_of<tasks::VoiceStreamOptions>()}};
   return out;
 }
 

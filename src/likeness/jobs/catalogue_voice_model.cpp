@@ -12,16 +12,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 namespace {
 
-/// What was uploaded for a job goes when the job is done with it.
-void remove_after(Work& work, std::vector<fs::path> files) {
-  work.run = [run = work.run, files = std::move(files)](Progress& progress, const Cancel& cancel) {
-    json result = run(progress, cancel);
-    std::error_code ec;
-    for (const fs::path& file : files) fs::remove_all(file.parent_path(), ec);
-    return result;
-  };
-}
-
 /// outputs/NAME.wav
 fs::path sound_output(const project::Project& p, const json& a, const std::string& proposed) {
   std::string name = text_of(a, "name", false);
@@ -30,6 +20,8 @@ fs::path sound_output(const project::Project& p, const json& a, const std::strin
   if (fs::path(name).extension() != ".wav") name += ".wav";
   return p.outputs_folder() / name;
 }
+/// The times of the words: what the page highlights and makes captions of.
+fs::path timings_of(fs::path sound) { return sound.replace_extension(".timings.json"); }
 Work make_speak(project::Project& p, const json& a, const json& o) {
   const std::string text = text_of(a, "text");
   const fs::path out = sound_output(p, a, "speech");
@@ -37,6 +29,7 @@ Work make_speak(project::Project& p, const json& a, const json& o) {
   request.text = text;
   request.voice = text_of(a, "voice", false);
   request.out = out;
+  request.timings = timings_of(out);
   return work_of(p, "Say " + out.filename().string(),
                  std::make_shared<tasks::SpeakTask>(
                      p, request, resolve<tasks::SpeakTaskOptions>(p, "speak", o)));
@@ -44,7 +37,9 @@ Work make_speak(project::Project& p, const json& a, const json& o) {
 Command command_speak(project::Project& p, const json& a) {
   Command c{{"speak", p.folder().string(), text_of(a, "text")}};
   if (const auto voice = text_of(a, "voice", false); !voice.empty()) c.add("--voice", voice);
-  c.add("--out", sound_output(p, a, "speech").string());
+  const fs::path out = sound_output(p, a, "speech");
+  c.add("--out", out.string());
+  c.add("--timings", timings_of(out).string());
   return c;
 }
 

@@ -349,6 +349,7 @@ void Queue::remove(const std::string& project, int64_t job) {
 
 std::optional<Queue::Key> Queue::next_locked(bool light) const {
   const Entry* best = nullptr;
+  if (held_ && !light) return std::nullopt;
   for (const auto& [key, e] : entries_) {
     if (e.row.state != "queued" || e.light != light) continue;
     if (!best ||
@@ -529,6 +530,23 @@ json Queue::log(const std::string& project, int64_t job, size_t from) const {
     if (j.is_object()) lines.push_back(std::move(j));
   }
   return {{"lines", lines}, {"next", n}};
+}
+
+void Queue::hold() {
+  std::lock_guard lock(mutex_);
+  if (heavy_)
+    throw Error(ErrorCode::kIo,
+                "the machine is busy: " +
+                    entries_.at(*heavy_).row.entry.value("title", std::string("a job")),
+                "pause that job, or wait until it is done");
+  held_ = true;
+}
+void Queue::release() {
+  {
+    std::lock_guard lock(mutex_);
+    held_ = false;
+  }
+  wake_.notify_all();
 }
 
 json Queue::running() const {

@@ -91,6 +91,10 @@ class Queue {
 
   /// A log line of the library: it belongs to the job of this thread, else to the heavy one.
   void on_log(LogLevel level, const std::string& text);
+  /// Something else needs the machine (a live stream): until release() no job that computes begins.
+  /// Throws kIo when one computes now.
+  void hold();
+  void release();
   /// The job that computes now: {project, id, task, arguments}, or null.
   nlohmann::json running() const;
 
@@ -132,7 +136,7 @@ class Queue {
   QueueListener listener_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;
+  bool stopping_ = false, held_ = false;
   std::map<std::string, Open> projects_;
   std::map<Key, Entry> entries_;
   std::optional<Key> heavy_;  ///< the one that computes now

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/file_facts.h"
@@ -27,17 +28,28 @@ json read_settings(const fs::path& path) {
   return json::object();
 }
 
+/// Below work/ of a project.
+constexpr const char* kUploadKinds[] = {"evidence", "takes", "recordings", "files"};
+
+void find_uploads(const json& value, std::set<fs::path>& out) {
+  if (value.is_structured())
+    for (const json& part : value) find_uploads(part, out);
+  if (!value.is_string()) return;
+  const fs::path path = fs::path(value.get<std::string>()).lexically_normal();
+  for (const char* kind : kUploadKinds)
+    if (path.parent_path().parent_path() == fs::path("work") / kind) out.insert(path.parent_path());
+}
+
 /// Files that were sent for a job that was never queued: they show a person, and nobody would find
 /// them again.
 void remove_unused_uploads(const fs::path& project, const json& jobs) {
-  std::string used;
-  for (const json& job : jobs) used += job["arguments"].dump();
-  for (const char* kind : {"evidence", "takes", "recordings"}) {
+  std::set<fs::path> used;
+  for (const json& job : jobs) find_uploads(job["arguments"], used);
+  for (const char* kind : kUploadKinds) {
+    const fs::path inside = fs::path("work") / kind;
     std::error_code ec, gone;
-    for (const auto& set : fs::directory_iterator(project / "work" / kind, ec))
-      if (used.find(std::string(kind) + "/" + set.path().filename().string() + "/") ==
-          std::string::npos)
-        fs::remove_all(set.path(), gone);
+    for (const auto& set : fs::directory_iterator(project / inside, ec))
+      if (!used.count(inside / set.path().filename())) fs::remove_all(set.path(), gone);
   }
 }
 
@@ -63,7 +75,8 @@ App::App(AppParts parts)
                   events_.publish(
                       "log", project,
                       {{"job", job}, {"level", jobs::log_level_name(level)}, {"text", text}});
-              }}) {}
+              }}),
+      live_(queue_, parts_.live) {}
 App::~App() { close(); }
 
 std::map<std::string, fs::path> App::known_locked() {
@@ -221,6 +234,12 @@ void App::watch_training() {
     watched_.preview = preview;
     events_.publish("preview", project, {{"model", model}, {"step", watched_.step}});
   }
+}
+
+std::vector<fs::path> uploads_of(const json& arguments) {
+  std::set<fs::path> found;
+  find_uploads(arguments, found);
+  return {found.begin(), found.end()};
 }
 
 std::string keep_upload(App& app, const Request& r, const project::Project& p,

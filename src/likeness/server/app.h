@@ -9,11 +9,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "likeness/jobs/queue.h"
 #include "likeness/project/project.h"
 #include "likeness/server/events.h"
 #include "likeness/server/frames.h"
+#include "likeness/server/live.h"
 #include "likeness/server/router.h"
 #include "likeness/server/uploads.h"
 
@@ -47,6 +49,7 @@ struct AppParts {
       command_line;
   /// Decoding is done by the FrameStore's reader that is handed in.
   std::function<PreviewAnswer(const PreviewRequest&, FrameStore&)> preview;
+  LiveWork live;
   /// A revocation: nothing of the person may stay in memory.
   std::function<void()> forget_models;
   std::function<nlohmann::json()> doctor;
@@ -71,11 +74,15 @@ class App {
   void forget(const std::string& id);
   /// [{id, name, path, exists, size_bytes, opened_at}], newest first
   nlohmann::json recents();
-  void close() { queue_.stop(); }
+  void close() {
+    live_.finish();
+    queue_.stop();
+  }
   void request_stop() { queue_.request_stop(); }
 
   Events& events() { return events_; }
   jobs::Queue& queue() { return queue_; }
+  Live& live() { return live_; }
   FrameStore& frames() { return frames_; }
   Uploads& uploads() { return uploads_; }
   /// "project" event: something in it changed.
@@ -104,7 +111,8 @@ class App {
   };
   std::mutex watch_mutex_;
   Watched watched_;
-  jobs::Queue queue_;  ///< last: its threads use the others
+  jobs::Queue queue_;  ///< its threads use the others
+  Live live_;          ///< last: its thread uses the queue
 };
 
 /// The routes of each room.
@@ -127,6 +135,8 @@ void add_routes(Router& router, App& app);
 /// upload begins its own. HttpError 400 when the body names none.
 std::string keep_upload(App& app, const Request& request, const project::Project& project,
                         const std::string& kind, const std::string& set = "");
+/// Folders of the files that were uploaded for a job with these arguments, below the project.
+std::vector<std::filesystem::path> uploads_of(const nlohmann::json& arguments);
 /// One clip as the API shows it.
 nlohmann::json media_json(App& app, const project::Project& project, const project::MediaRow& row);
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "likeness/server/event_stream.h"
+#include "likeness/server/live_stream.h"
 
 namespace likeness::server {
 namespace {
@@ -102,7 +103,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
       if (head_->content_length() && *head_->content_length() > limit)
         throw HttpError{413, "usage", "the body is too large",
                         "send at most " + std::to_string(limit) + " bytes"};
-      if (beast::websocket::is_upgrade(message) && shared_.front.is_events(request_))
+      if (beast::websocket::is_upgrade(message) && route_ &&
+          (shared_.front.is_events(request_) || shared_.front.is_live(request_)))
         return upgrade();
       read_body(limit);
     } catch (const HttpError& e) {
@@ -114,6 +116,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
 
   void upgrade() {
     lowest().expires_never();
+    if (shared_.front.is_live(request_))
+      return serve_live(std::move(stream_), head_->release(), request_, shared_);
     serve_events(std::move(stream_), head_->release(), request_, shared_);
   }
 

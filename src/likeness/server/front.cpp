@@ -42,6 +42,10 @@ bool Front::is_events(const Request& r) const {
   return r.segments.size() == 2 && r.segments[0] == "v1" && r.segments[1] == "events";
 }
 
+bool Front::is_live(const Request& r) const {
+  return r.segments.size() == 4 && r.segments[1] == "projects" && r.segments[3] == "live";
+}
+
 const Route* Front::admit(Request& request) const {
   gate_.check_source(request);
   if (!is_api(request)) return nullptr;

@@ -202,6 +202,12 @@ Response with_etag(const Request& request, Response response, const std::string&
   return response;
 }
 
+void save_as(Response& response, const std::string& name) {
+  std::string safe;
+  for (char c : name) safe += c == '"' || c == '\\' || c < 0x20 ? '_' : c;
+  response.header("Content-Disposition", "attachment; filename=\"" + safe + "\"");
+}
+
 std::string content_type(const std::filesystem::path& path) {
   static constexpr std::array<std::pair<const char*, const char*>, 30> kTypes = {{
       {".html", "text/html; charset=utf-8"},

@@ -81,6 +81,8 @@ bool is_utf8(std::string_view text);
 
 /// If-None-Match; a 304 keeps the headers.
 Response with_etag(const Request& request, Response response, const std::string& etag);
+/// A file for the disk, not for the page.
+void save_as(Response& response, const std::string& name);
 std::string content_type(const std::filesystem::path& path);
 
 }  // namespace likeness::server

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Consents: what there is, asking, recording and withdrawing.
 #include "likeness/base/atomic_file.h"
+#include "likeness/base/hash.h"
 #include "likeness/server/app.h"
 #include "likeness/tasks/consent_ops.h"
+#include "likeness/trust/keys.h"
 
 namespace likeness::server {
 using nlohmann::json;
@@ -74,6 +76,7 @@ void add_consent_routes(Router& router, App& app) {
                    const auto p = app.project(r);
                    tasks::RevokeOptions options;
                    options.reason = r.json().at("reason");
+                   app.live().stop(r.param("project"));
                    app.parts().forget_models();
                    const json out = tasks::consent_revoke(*p, r.param("subject"), options);
                    app.parts().forget_models();
@@ -84,6 +87,27 @@ void add_consent_routes(Router& router, App& app) {
                  });
   revoke.body = object_schema({"reason: string for the statement"});
   revoke.lane = Lane::kSlow;
+  auto& file = router.add(
+      "GET", base + "/{subject}/export", "the record as a file", [&app](const Request& r) {
+        const auto p = app.project(r);
+        const std::string subject = r.param("subject");
+        const bool full = r.flag("full");
+        const auto folder = p->folder() / "work" / "uploads" / hex(trust::random_bytes(8));
+        const auto path = folder / "consent.json";
+        std::error_code ec;
+        std::filesystem::create_directories(folder, ec);
+        const std::shared_ptr<void> gone(nullptr, [folder](void*) {
+          std::error_code none;
+          std::filesystem::remove_all(folder, none);
+        });
+        tasks::consent_export(*p, subject, path, full);
+        Response out = Response::bytes(read_file(path, size_t{1} << 30), "application/json");
+        out.header("Cache-Control", "no-store");
+        save_as(out, subject + (full ? ".full.json" : ".consent.json"));
+        return out;
+      });
+  file.query = {{"full", "1: with evidence and key, under the passphrase of the studio"}};
+  file.lane = Lane::kSlow;
   auto& verify = router.add(
       "GET", base + "/{subject}/verify", "every rule, and whether it holds",
       [&app](const Request& r) {

@@ -197,6 +197,13 @@ void add_faceset_routes(Router& router, App& app) {
         });
     route.body = object_schema({"ids: array of faces"});
   };
+  router.add("DELETE", base + "/{subject}", "the whole faceset to the trash",
+             [&app](const Request& r) {
+               const auto p = app.project(r);
+               const json done = tasks::faceset_delete(*p, r.param("subject"));
+               for (const char* what : {"facesets", "trash"}) app.changed(r.param("project"), what);
+               return Response::json(done);
+             });
   change("exclude", "leave faces out of training (they stay in the file)", true);
   change("include", "take them back", false);
 }

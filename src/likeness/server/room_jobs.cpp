@@ -26,22 +26,6 @@ Response naming_option(F&& body) {
   }
 }
 
-/// Folders of the files that were uploaded for a job, below the project.
-std::vector<std::filesystem::path> uploads_of(const json& arguments) {
-  std::vector<std::filesystem::path> out;
-  const json& a = arguments.is_object() ? arguments : json::object();
-  for (const auto& [name, kind] :
-       {std::pair("evidence", "work/evidence/"), std::pair("take", "work/takes/"),
-        std::pair("recordings", "work/recordings/")}) {
-    const json given = a.value(name, json());
-    const json& first = given.is_array() && !given.empty() ? given[0] : given;
-    const std::string path = first.is_string() ? first.get<std::string>() : "";
-    if (path.rfind(kind, 0) == 0 && path.find("..") == std::string::npos)
-      out.push_back(std::filesystem::path(path).parent_path());
-  }
-  return out;
-}
-
 Response add(App& app, const Request& r) {
   const json body = r.json();
   const std::string project = r.param("project"), task = body.at("task");

@@ -13,6 +13,8 @@
 #include "likeness/tasks/model_info.h"
 #include "likeness/tasks/output_library.h"
 #include "likeness/trust/consent_store.h"
+#include "likeness/trust/finish.h"
+#include "likeness/trust/ledger.h"
 
 namespace likeness::server {
 namespace fs = std::filesystem;
@@ -139,6 +141,19 @@ void add_project_lists(Router& router, App& app) {
              });
 }
 
+void add_check(Router& router, App& app) {
+  auto& check =
+      router.add("POST", "/v1/projects/{project}/check", "read the whole database and the ledger",
+                 [&app](const Request& r) {
+                   const auto p = app.project(r);
+                   p->verify();
+                   return Response::json(
+                       {{"ok", true},
+                        {"ledger_entries", trust::Ledger(trust::ledger_path(*p)).read().size()}});
+                 });
+  check.lane = Lane::kSlow;
+}
+
 void add_ui(Router& router, App& app) {
   router.add("GET", "/v1/projects/{project}/ui", "what the page keeps here: room, points, ranges",
              [&app](const Request& r) {
@@ -236,6 +251,7 @@ void add_trash(Router& router, App& app) {
 
 void add_project_routes(Router& router, App& app) {
   add_project_lists(router, app);
+  add_check(router, app);
   add_ui(router, app);
   add_subjects(router, app);
   add_trash(router, app);

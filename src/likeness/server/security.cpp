@@ -198,7 +198,8 @@ const std::vector<std::pair<std::string, std::string>>& security_headers() {
       {"X-Frame-Options", "DENY"},
       {"Cross-Origin-Opener-Policy", "same-origin"},
       {"Cross-Origin-Resource-Policy", "same-origin"},
-      {"Permissions-Policy", "camera=(self), microphone=(self), geolocation=()"}};
+      {"Permissions-Policy",
+       "camera=(self), microphone=(self), speaker-selection=(self), geolocation=()"}};
   return all;
 }
 

@@ -170,7 +170,7 @@ Server::Server(App& app, const ServerOptions& options) : impl_(new Impl(app)) {
   impl_->front = std::make_unique<Front>(app, *impl_->gate);
   impl_->shared.reset(new Shared{app, *impl_->front, impl_->lanes, impl_->tls.get()});
 }
-Server::~Server() = default;
+Server::~Server() { impl_->app.live().finish(); }
 
 int Server::port() const { return impl_->acceptor->local_endpoint().port(); }
 const std::string& Server::token() const { return impl_->gate->token(); }
@@ -186,6 +186,7 @@ void Server::run(const std::function<bool()>& stop) {
   impl_->accept();
   impl_->tick();
   impl_->context.run();
+  impl_->app.live().finish();  // while its page's connection is still there
 }
 
 }  // namespace likeness::server

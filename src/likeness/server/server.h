@@ -62,6 +62,7 @@ class Front {
   /// events. Throws HttpError.
   const Route* admit(Request& request) const;
   bool is_events(const Request& request) const;
+  bool is_live(const Request& request) const;
   /// Runs the handler; never throws.
   Response answer(const Route* route, Request& request) const;
   void set_project(const std::string& id) { project_ = id; }

@@ -10,6 +10,7 @@
 #include "likeness/base/hash.h"
 #include "likeness/media/video.h"
 #include "likeness/trust/finish.h"
+#include "likeness/trust/keys.h"
 #include "likeness/trust/ledger.h"
 
 namespace likeness::tasks {
@@ -91,6 +92,29 @@ OutputRow output_row(const project::Project& project, const std::string& id) {
   }
   throw Error(ErrorCode::kNotFound, "the project has no output " + id,
               "see the list of its outputs");
+}
+
+nlohmann::json export_ledger(const project::Project& project) {
+  const trust::Ledger ledger(trust::ledger_path(project));
+  const auto r = ledger.verify(trust::trusted_studios());
+  nlohmann::json lines = nlohmann::json::array();
+  for (const auto& e : ledger.read())
+    lines.push_back({{"seq", e.seq},
+                     {"at", e.at},
+                     {"type", e.type},
+                     {"prev", e.prev},
+                     {"hash", e.hash},
+                     {"key", e.key},
+                     {"sig", e.sig},
+                     {"body", e.body}});
+  return {{"format", "likeness-ledger-1"},
+          {"project", project.name()},
+          {"exported_at", project::now_utc()},
+          {"ok", r.ok},
+          {"problems", r.problems},
+          {"head", r.head},
+          {"studios", r.studios},
+          {"lines", std::move(lines)}};
 }
 
 }  // namespace likeness::tasks

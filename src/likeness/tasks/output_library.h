@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "likeness/project/project.h"
 
 namespace likeness::tasks {
@@ -27,5 +29,9 @@ std::vector<OutputRow> list_outputs(const project::Project& project);
 /// One of them, without what only the ledger knows: asked for at every frame and byte range. Throws
 /// kNotFound.
 OutputRow output_row(const project::Project& project, const std::string& id);
+
+/// The whole ledger with what its verification says, for a file of its own: {format, project,
+/// exported_at, ok, problems, head, studios, lines}.
+nlohmann::json export_ledger(const project::Project& project);
 
 }  // namespace likeness::tasks

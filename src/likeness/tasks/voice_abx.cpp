@@ -80,7 +80,10 @@ json make_abx_page(const AbxRequest& request, Progress& progress, const Cancel& 
   if (both.empty())
     throw Error(ErrorCode::kBadInput, "the folders have no recording of the same name",
                 "name the recordings of one sentence alike in all folders: 01.wav and 01.wav");
-  json names = {{"a", folder_name(request.a)}, {"b", folder_name(request.b)}};
+  const auto shown = [](const std::string& given, const fs::path& folder) {
+    return given.empty() ? folder_name(folder) : given;
+  };
+  json names = {{"a", shown(request.a_name, request.a)}, {"b", shown(request.b_name, request.b)}};
   if (names["a"] == names["b"]) names = {{"a", request.a.string()}, {"b", request.b.string()}};
   json items = json::array();
   size_t bytes = 0;

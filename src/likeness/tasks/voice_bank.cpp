@@ -171,18 +171,44 @@ json bank_state(const project::Project& project, const std::string& subject, siz
           {"good_in_s", std::max(0.0, kGoodVoice_s - speech_s)}};
 }
 
+namespace {
+
+const BankSentence& sentence_of(const std::string& subject, const std::string& id) {
+  const auto& all = bank_sentences();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const BankSentence& s) { return s.id == id; });
+  if (found == all.end())
+    throw Error(ErrorCode::kUsage, "there is no sentence '" + id + "' in the bank",
+                "name it with --sentence ID, or name the file after it (" + all.front().id +
+                    ".wav); see: likeness voice bank PROJECT " + subject);
+  return *found;
+}
+
+EnrollTask enrolling(const std::string& subject, const std::filesystem::path& take,
+                     const BankSentence& sentence) {
+  return EnrollTask(
+      {.subject = subject, .recordings = {take}, .text = sentence.text, .sentence = sentence.id},
+      {});
+}
+
+}  // namespace
+
+TakeCheck bank_check(const project::Project& project, const std::string& subject,
+                     const std::filesystem::path& take, const std::string& sentence,
+                     bool confirmed) {
+  const BankSentence& wanted = sentence_of(subject, sentence);
+  const EnrollTask task = enrolling(subject, take, wanted);
+  const trust::Grant grant = trust::authorise(project, task.request());
+  TakeCheck out = check_take(take, wanted, confirmed);
+  if (out.good) check_voice(project, grant, subject, take, out);
+  return out;
+}
+
 json bank_take(project::Project& project, const std::string& subject,
                const std::filesystem::path& take, const std::string& sentence, bool confirmed,
                Progress& progress, const Cancel& cancel) {
-  const auto& all = bank_sentences();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const BankSentence& s) { return s.id == sentence; });
-  if (found == all.end())
-    throw Error(ErrorCode::kUsage, "there is no sentence '" + sentence + "' in the bank",
-                "name it with --sentence ID, or name the file after it (" + all.front().id +
-                    ".wav); see: likeness voice bank PROJECT " + subject);
-  EnrollTask task(
-      {.subject = subject, .recordings = {take}, .text = found->text, .sentence = found->id}, {});
+  const BankSentence* const found = &sentence_of(subject, sentence);
+  EnrollTask task = enrolling(subject, take, *found);
   // Asked before anything is looked at: who may not be enrolled is told so at once.
   trust::authorise(project, task.request());
   const TakeCheck check = check_take(take, *found, confirmed);

@@ -12,6 +12,7 @@
 
 #include "likeness/base/run.h"
 #include "likeness/project/project.h"
+#include "likeness/trust/consent.h"
 
 namespace likeness::tasks {
 
@@ -56,6 +57,17 @@ struct TakeCheck {
 /// child process). `confirmed`: somebody says that the words are right.
 TakeCheck check_take(const std::filesystem::path& take, const BankSentence& sentence,
                      bool confirmed = false);
+
+/// Adds a refusal when the voice in the take is not that of the consent or of what is enrolled, as
+/// enrolling would. The grant must be open.
+void check_voice(const project::Project& project, const trust::Grant& grant,
+                 const std::string& subject, const std::filesystem::path& take, TakeCheck& out);
+
+/// check_take(), and whether the voice is the one that is enrolled or agreed; nothing is kept.
+/// Throws kUsage (no such sentence), kRefused (may not be enrolled), kMissing (no speaker encoder).
+TakeCheck bank_check(const project::Project& project, const std::string& subject,
+                     const std::filesystem::path& take, const std::string& sentence,
+                     bool confirmed);
 
 /// Checks a take and enrols it: {take, sentence, check, enrolled: bool, report, state}. A take that
 /// is not good is not enrolled and nothing changes. A sentence that was read before is read again:

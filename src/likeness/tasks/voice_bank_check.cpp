@@ -9,6 +9,8 @@
 #include "likeness/media/audio_file.h"
 #include "likeness/tasks/recogniser.h"
 #include "likeness/tasks/voice_bank.h"
+#include "likeness/tasks/voice_enroll.h"
+#include "likeness/tasks/voice_enroll_match.h"
 #include "likeness/tasks/voice_enroll_store.h"
 #include "likeness/voice/text.h"
 
@@ -87,6 +89,24 @@ TakeCheck check_take(const fs::path& take, const BankSentence& sentence, bool co
   if (out.words.empty()) out.words = "not checked: the take is not good enough";
   out.good = !refused();
   return out;
+}
+
+void check_voice(const project::Project& project, const trust::Grant& grant,
+                 const std::string& subject, const fs::path& take, TakeCheck& out) {
+  auto reference = consent_voice(project, grant, subject);
+  const VoiceIndex index = read_voice_index(enrolled_folder(project, subject), subject);
+  if (!reference && !index.recordings.empty())
+    reference = VoiceReference{index.speaker(), "what is enrolled already", false};
+  if (!reference || reference->vector.empty()) return;
+  const auto sound = media::read_audio(take, kMostTakeS);
+  const double got = static_cast<double>(
+      voice::cosine(voice::SpeakerEncoder::installed().embed(sound.clip), reference->vector));
+  if (got >= least_match(out.speech_s)) return;
+  out.good = false;
+  out.findings.push_back(
+      {{"rule", reference->consent ? "other-voice-than-consent" : "other-voice"},
+       {"text", "this is not the voice of " + reference->what + "; " + subject + " has to read it"},
+       {"refused", true}});
 }
 
 }  // namespace likeness::tasks

@@ -28,7 +28,8 @@ struct AbxRequest {
   std::filesystem::path reference;  ///< or empty
   std::string mode = "same";        ///< same (X is A or B), prefer (which is more natural)
   int rounds = 1;
-  std::filesystem::path out;  ///< .html
+  std::filesystem::path out;   ///< .html
+  std::string a_name, b_name;  ///< shown at the end; empty: the folders' names
 };
 /// Writes a page, whole in itself, for a blind listening test in a browser: random order and
 /// places, hidden names, keys, counts with a binomial p value, saved as JSON. All sounds are made

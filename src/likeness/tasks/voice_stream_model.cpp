@@ -14,7 +14,9 @@
 #include "likeness/tasks/media_inputs.h"
 #include "likeness/tasks/voice_stream.h"
 #include "likeness/trust/keys.h"
+#include "likeness/trust/ledger.h"
 #include "likeness/trust/output_audio.h"
+#include "likeness/trust/provenance.h"
 #include "likeness/trust/watermark_audio_live.h"
 #include "likeness/voice/convert_stream.h"
 
@@ -87,17 +89,25 @@ double share_of(std::vector<double> v, double share) {
 
 }  // namespace
 
+fs::path live_record(const project::Project& project, const std::string& subject) {
+  std::string now = project::now_utc();
+  std::erase_if(now, [](char c) { return c == ':' || c == '-'; });
+  return project.outputs_folder() / ("live-as-" + subject + "-" + now + ".wav");
+}
+
 VoiceStreamTask::VoiceStreamTask(const project::Project& project, std::string subject,
-                                 fs::path record, VoiceStreamOptions options, int in, int out)
+                                 fs::path record, VoiceStreamOptions options, int in, int out,
+                                 VoiceStreamListener listener)
     : subject_(std::move(subject)),
       started_(hex(trust::random_bytes(8))),
       record_(std::move(record)),
       options_(std::move(options)),
       how_(resolved(options_.how)),
       in_(in),
-      out_(out) {
+      out_(out),
+      listener_(std::move(listener)) {
   validate_options(options_);
-  if (record_.extension() != ".wav")
+  if (!rehearses() && record_.extension() != ".wav")
     throw Error(ErrorCode::kUsage, "the output must be a .wav file", "name it with -o live.wav");
   trained_voice(project, subject_);
 }
@@ -106,13 +116,15 @@ json VoiceStreamTask::options() const {
   json j = options_to_json(options_);
   // What is said is nowhere before it is said: each stream is work of its own.
   j.update({{"subject", subject_}, {"stream", started_}});
+  if (rehearses()) j["rehearsal"] = true;
   return j;
 }
 trust::Request VoiceStreamTask::request() const {
   return {.task = "voice-stream",
           .operation = trust::Operation::kConvert,
           .modality = "voice",
-          .subjects = {{subject_, trust::Role::kIdentity}}};
+          .subjects = {{subject_, trust::Role::kIdentity}},
+          .preview = rehearses()};
 }
 std::vector<trust::Input> VoiceStreamTask::inputs(project::Project& project) const {
   const fs::path model = trained_voice(project, subject_);
@@ -135,15 +147,19 @@ void VoiceStreamTask::run(const Chunk&, const fs::path& out, Run& run) {
     voice::ConvertStream warm(clone, {});
     for (int i = 0; i < 40; ++i) warm.push(std::vector<float>(kPiece, 0.0f));
   }
+  constexpr size_t kSecond = voice::kRate / kPiece;
+  constexpr auto kMostRehearsed = static_cast<size_t>(kMostRehearsal_s * voice::kRate);
+  const double delay_ms = 1000.0 * voice::ConvertStream::kDelay_samples / voice::kRate + kPiece_ms;
   std::vector<uint8_t> kept;
   std::vector<double> took_ms, behind_ms;
   bool listening = true, cut = false;
-  size_t heard = 0;
+  size_t heard = 0, late = 0;
+  if (listener_.ready) listener_.ready();
   run.progress.begin("speak as " + subject_, 0, "s");
   for (bool last = false; !last && listening;) {
     const std::vector<float> piece = read_piece(in_, run.cancel);
-    last = piece.size() < kPiece;
     heard += piece.size();
+    last = piece.size() < kPiece || (rehearses() && heard >= kMostRehearsed);
     const auto start = Clock::now();
     const std::vector<uint8_t> made = as_bytes(stream.push(piece, last));
     if (!last) {
@@ -151,20 +167,28 @@ void VoiceStreamTask::run(const Chunk&, const fs::path& out, Run& run) {
       // A slow piece holds up those after it until they have caught up.
       const double before = behind_ms.empty() ? 0 : std::max(0.0, behind_ms.back() - kPiece_ms);
       behind_ms.push_back(before + took_ms.back());
+      late += behind_ms.back() > kPiece_ms;
     }
     listening = write_all(out_, made);
-    if (kept.size() + made.size() <= 2 * kMostSamples)
+    if (!rehearses() && kept.size() + made.size() <= 2 * kMostSamples)
       kept.insert(kept.end(), made.begin(), made.end());
     else
       cut = true;
-    if (took_ms.size() % 94 == 0) run.progress.set(static_cast<double>(heard) / voice::kRate);
+    if (took_ms.size() % kSecond != 0) continue;
+    const double heard_s = static_cast<double>(heard) / voice::kRate;
+    run.progress.set(heard_s);
+    if (listener_.stats && took_ms.size() >= kSecond) {
+      const std::span<const double> took = std::span(took_ms).last(kSecond);
+      const std::span<const double> behind = std::span(behind_ms).last(kSecond);
+      listener_.stats({heard_s, delay_ms, mean({took.begin(), took.end()}),
+                       *std::max_element(behind.begin(), behind.end()), took_ms.size(), late});
+    }
   }
   run.progress.end();
-  if (kept.empty())
+  if (heard == 0)
     throw Error(ErrorCode::kBadInput, "no sound came in on standard input",
                 "pipe raw sound in: mono, 24000 Hz, 16 bit, as arecord -t raw -f S16_LE -r 24000 "
                 "-c 1 gives it");
-  const double delay_ms = 1000.0 * voice::ConvertStream::kDelay_samples / voice::kRate + kPiece_ms;
   write_file_atomic(out, std::string(kept.begin(), kept.end()));
   write_file_atomic(run.work / "stream.json",
                     json{{"delay_ms", delay_ms},
@@ -173,6 +197,8 @@ void VoiceStreamTask::run(const Chunk&, const fs::path& out, Run& run) {
                          {"compute_ms_p99", share_of(took_ms, 0.99)},
                          {"behind_ms_worst", share_of(behind_ms, 1)},
                          {"pieces", took_ms.size()},
+                         {"late", late},
+                         {"heard_s", static_cast<double>(heard) / voice::kRate},
                          {"speaker_hz", stream.speaker_hz()},
                          {"mark_snr_db", mark.snr_db()},
                          {"cut", cut}}
@@ -180,6 +206,26 @@ void VoiceStreamTask::run(const Chunk&, const fs::path& out, Run& run) {
 }
 
 Result VoiceStreamTask::join(const std::vector<fs::path>& parts, Run& run) {
+  if (rehearses()) {
+    Result result;
+    result.report = json::parse(read_file(run.work / "stream.json"));
+    const double heard_s = result.report["heard_s"];
+    json warnings = json::array();
+    if (heard_s >= kMostRehearsal_s)
+      warnings.push_back("a rehearsal lasts five minutes at most; go on air to be kept");
+    result.report.erase("cut");
+    result.report.update({{"voice", subject_},
+                          {"rehearsal", true},
+                          {"duration_s", heard_s},
+                          {"warnings", warnings}});
+    trust::Ledger(trust::ledger_path(run.project))
+        .append("rehearsed", {{"grant", run.grant.id()},
+                              {"subject", subject_},
+                              {"heard_s", heard_s},
+                              {"watermark", trust::watermark_text(run.watermark)},
+                              {"kept", false}});
+    return result;
+  }
   const std::string raw = read_file(parts.at(0), 4 * kMostSamples);
   const AudioClip clip{voice::kRate, 1,
                        from_bytes({reinterpret_cast<const uint8_t*>(raw.data()), raw.size()})};

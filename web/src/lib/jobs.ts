@@ -3,7 +3,7 @@
 import type { Job, JsonSchema, TaskInfo } from './types';
 
 /** Jobs that take an uploaded file remove it when they are done: a copy would find nothing. */
-const takesUpload = (job: Job, schema?: JsonSchema) => Object.entries(schema?.properties ?? {}).some(([name, p]) => p.kind === 'internal' && name in job.arguments);
+const takesUpload = (job: Job, schema?: JsonSchema) => Object.entries(schema?.properties ?? {}).some(([name, p]) => ['internal', 'file', 'files'].includes(p.kind ?? '') && JSON.stringify(job.arguments[name] ?? '').includes('work/'));
 const hasForm = (task?: TaskInfo) => Object.keys(task?.schema.properties ?? {}).length > 0;
 
 export const canChange = (job: Job, task?: TaskInfo) => hasForm(task) && job.state !== 'running' && job.state !== 'done';

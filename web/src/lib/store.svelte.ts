@@ -199,7 +199,7 @@ class Store {
     const look = this.#lookAt(job);
     // Who is in the room already sees it.
     if (job.state === 'done' && look?.room !== router.route.room && router.route.room !== 'jobs') toasts.note(`${job.title}: done.`, look);
-    const shownThere = (job.task === 'consent-record' && router.route.room === 'consent') || (/^voice-(enroll|train)$/.test(job.task) && router.route.room === 'voice');
+    const shownThere = (job.task === 'consent-record' && router.route.room === 'consent') || (/^voice-/.test(job.task) && router.route.room === 'voice') || (router.route.room === 'jobs' && 'new' in router.route.query);
     if (job.state === 'failed' && job.error && !shownThere) toasts.show({ kind: 'error', text: `${job.title}: ${job.error.what}`, hint: job.error.hint, action: { label: 'Open the job', run: () => router.go({ room: 'jobs', item: String(job.id), query: {} }) } });
     if (!['done', 'failed', 'cancelled'].includes(job.state)) return;
     this.refresh('media', 'facesets', 'subjects', 'models', 'outputs', 'consents');

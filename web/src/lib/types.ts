@@ -145,8 +145,11 @@ export interface JsonSchema {
 export type Values = Record<string, unknown>;
 export interface TaskInfo {
   schema: JsonSchema;
+  summary?: string;
   presets?: Record<string, Values>;
   arguments?: JsonSchema;
+  /** Runs beside one that computes. */
+  light?: boolean;
 }
 
 export type JobState = 'queued' | 'running' | 'paused' | 'done' | 'failed' | 'cancelled' | 'interrupted';
@@ -358,4 +361,30 @@ export interface RangeOptions {
   first: number;
   last: number;
   options: Values;
+}
+
+/** A sentence of the voice bank and how many pairs of sounds it brings. */
+export interface BankSentence {
+  id: string;
+  text: string;
+  adds: number;
+}
+export interface BankState {
+  subject: string;
+  sentences_read: number;
+  speech_s: number;
+  coverage: { sentences: number; all_sentences: number; diphones: number; all_diphones: number; phones: number; all_phones: number; speech_share: number };
+  next: BankSentence[];
+  /** Speech that is still missing for a first and for a good voice. */
+  enough_in_s: number;
+  good_in_s: number;
+}
+export interface TakeCheck {
+  good: boolean;
+  findings: { rule: string; text: string; refused: boolean }[];
+  heard: string;
+  words: string;
+  speech_s: number;
+  snr_db: number;
+  peak_db: number;
 }
