@@ -287,6 +287,60 @@ TEST_P(StudioDoorTest, EventsResumeAndMalformedFramesEndOnlyTheirOwnStream) {
   EXPECT_EQ(next_event(first)["what"], "subjects");
 }
 
+/// A frame as browsers send it: masked.
+std::string frame_of(const std::string& payload, bool binary) {
+  std::string out = {static_cast<char>(binary ? 0x82 : 0x81)};
+  if (payload.size() < 126) {
+    out += static_cast<char>(0x80 | payload.size());
+  } else {
+    out += static_cast<char>(0x80 | 126);
+    out += static_cast<char>(payload.size() >> 8);
+    out += static_cast<char>(payload.size() & 0xff);
+  }
+  return out + std::string(4, '\0') + payload;
+}
+
+TEST_P(StudioDoorTest, ALiveStreamIsAskedForAndRefusedInWords) {
+  start();
+  const std::string live = base() + "/live";
+  EXPECT_TRUE(studio->ok("GET", live).is_null());
+  for (const Headers& bad : {Headers{{"Origin", "http://evil.example"}}, Headers{{"Cookie", ""}}}) {
+    Wire wire(studio->place());
+    wire.send(handshake(*studio, live, bad));
+    EXPECT_GE(wire.read_answer().status, 400);
+  }
+  const auto refused = [&](const std::string& first, const char* code) {
+    Wire wire(studio->place());
+    wire.send(handshake(*studio, live, {{"Origin", studio->origin()}}));
+    ASSERT_EQ(wire.read_answer().status, 101);
+    wire.send(frame_of(std::string(512, '\0'), true));  // sound before anything was asked for
+    wire.send(frame_of(first, false));
+    const json said = next_event(wire);
+    ASSERT_TRUE(said.is_object()) << first;
+    EXPECT_EQ(said["type"], "error");
+    EXPECT_EQ(said["error"]["code"], code) << said;
+    EXPECT_FALSE(said["error"].value("hint", "").empty()) << said;
+    EXPECT_TRUE(wire.is_closed_by_server());
+  };
+  refused("no json", "usage");
+  refused("[]", "usage");
+  refused(R"({"voice":7})", "usage");
+  refused(R"({"voice":"nobody"})", "not_found");
+  refused(R"({"voice":"nobody","rehearsal":"yes"})", "usage");
+  studio->ok("POST", base() + "/subjects", {{"name", "mary"}, {"kind", "person"}});
+  refused(R"({"voice":"mary","options":{"nonsense":1}})", "usage");
+  refused(R"({"voice":"mary"})", "not_found");  // nothing is trained
+  for (const std::string& frame : {std::string("\x82\x05hello"), std::string(5000, '\xff')}) {
+    Wire wire(studio->place());
+    wire.send(handshake(*studio, live, {}));
+    ASSERT_EQ(wire.read_answer().status, 101);
+    wire.send(frame);
+    EXPECT_TRUE(wire.is_closed_by_server());
+  }
+  EXPECT_TRUE(studio->ok("GET", live).is_null());
+  is_well();
+}
+
 TEST_P(StudioDoorTest, AClipIsUploadedScrubbedAndPlayed) {
   start();
   const json row = studio->upload(studio->project, clip("ben-train", 0, 30));
@@ -434,7 +488,9 @@ TEST_F(StudioTest, TheInterfaceDescribesItselfAndNamesBadOptions) {
     EXPECT_TRUE(api["paths"].contains(path)) << path;
   const json tasks = studio->ok("GET", "/v1/tasks");
   for (const char* task :
-       {"analyse", "extract", "train", "swap", "evaluate", "speak", "voice-convert"}) {
+       {"analyse", "extract", "train", "swap", "evaluate", "speak", "voice-convert", "verify",
+        "demo", "voice-compare", "voice-abx", "voice-pretrain", "faceset-filter", "faceset-sort",
+        "faceset-compact", "faceset-export", "consent-verify", "consent-import"}) {
     ASSERT_TRUE(tasks.contains(task)) << task;
     EXPECT_TRUE(tasks[task]["schema"]["properties"].is_object());
     EXPECT_TRUE(tasks[task]["arguments"]["properties"].is_object());
@@ -491,6 +547,44 @@ TEST_F(StudioTest, TheInterfaceDescribesItselfAndNamesBadOptions) {
                               R"("recordings":)" +
                                   std::string(bad) + "}}"),
                  422);
+  EXPECT_NE(line_of("verify", {{"file", "work/files/s/x.mp4"}}).find("verify x.mp4 --project "),
+            std::string::npos);
+  EXPECT_EQ(line_of("voice-compare",
+                    {{"first", "work/files/s/a.wav"}, {"second", "work/files/t/b c.wav"}}),
+            "likeness voice compare a.wav 'b c.wav'");
+  for (const char* file : {"../../x", "work/files/../../x", "work/evidence/a/x", "media/99",
+                           "media/x", "outputs/../x", "/etc/passwd", ""})
+    EXPECT_GE(studio
+                  ->send("POST", base() + "/jobs",
+                         json{{"task", "verify"}, {"arguments", {{"file", file}}}}.dump())
+                  .status,
+              400)
+        << file;
+  expect_error(studio->send("POST", base() + "/jobs",
+                            R"({"task":"voice-abx","arguments":{"a":["work/files/s/a.wav",)"
+                            R"("work/files/t/a.wav"],"b":["work/files/u/a.wav"]}})"),
+               422);
+  expect_error(studio->send("POST", base() + "/jobs",
+                            R"({"task":"voice-pretrain","arguments":{"part":"vocoder",)"
+                            R"("corpora":["../.."],"licence":"x"}})"),
+               422);
+  // The voice bank: what to read, and takes that are none.
+  const json bank = studio->ok("GET", base() + "/voices/ava/bank?next=2");
+  EXPECT_EQ(bank["next"].size(), 2u);
+  EXPECT_EQ(bank["sentences_read"], 0);
+  expect_error(studio->send("GET", base() + "/voices/nobody/bank"), 404);
+  expect_error(studio->send("POST", base() + "/voices/ava/bank/check",
+                            R"({"upload":"../x","sentence":"b001"})"),
+               400);
+  expect_error(studio->send("POST", base() + "/voices/ava/bank/takes",
+                            R"({"upload":"none","sentence":"b001"})"),
+               404);
+  EXPECT_EQ(studio->ok("POST", base() + "/check")["ok"], true);
+  const Answer book = studio->get(base() + "/ledger?download=1");
+  EXPECT_EQ(book.json()["format"], "likeness-ledger-1");
+  EXPECT_NE(book.headers.at("content-disposition").find("film-ledger.json"), std::string::npos);
+  expect_error(studio->send("GET", base() + "/consents/ava/export"), 404);
+  expect_error(studio->send("DELETE", base() + "/facesets/ava"), 404);
   expect_error(studio->send("PUT", base() + "/jobs/999", R"({"arguments":{},"options":{}})"), 404);
   expect_error(studio->send("GET", base() + "/jobs/999/report"), 404);
   // A person without a consent record: refused when it is asked for, not an hour later.

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { voiceSteps } from './voice.mjs';
 import { accessible, cleanUp, drop, fakeCamera, home, likeness, numbers, openContext, openPage, patient, performers, picture, shots, source, startBrowser, step, Studio, summary, until } from './harness.mjs';
 
 const studio = await new Studio().start();
@@ -716,6 +717,8 @@ try {
     await page.getByRole('button', { name: 'Speak', exact: true }).click();
     await until('a line in this voice', async () => (await jobs()).some((j) => j.task === 'speak' && j.state === 'done' && j.result?.voice === 'ben'), 120);
   });
+
+  if (existsSync(join(source, '.cache/voices/speaker_encoder'))) await voiceSteps({ studio, project: projectAddress().split('/')[2], problems });
 
   await step('consent: a person is asked; a camera that shows nobody is refused with the reason', async () => {
     await room('Consent');

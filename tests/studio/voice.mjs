@@ -3,7 +3,7 @@
 // as the microphone. `ben` is enrolled and trained before.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { accessible, home, likeness, openContext, openPage, patient, picture, startBrowser, step, until } from './harness.mjs';
 
@@ -141,6 +141,22 @@ export async function voiceSteps({ studio, project, problems }) {
       await page.getByText(/All \d+ lines hold/).waitFor();
       await page.getByRole('cell', { name: 'rehearsed' }).first().waitFor();
       await look(page, 'ledger');
+    });
+    await step('a spoken line shows its words: the one being said, a click goes there, captions', async () => {
+      await page.goto(`http://127.0.0.1:${studio.page}/p/${project}/voice/slt`);
+      await page.getByRole('textbox', { name: 'What to say' }).fill('It costs $5. Then we all went home.');
+      await page.getByRole('button', { name: 'Speak', exact: true }).click();
+      const line = page.getByRole('list', { name: 'Lines' }).getByRole('listitem').filter({ hasText: 'it-costs-5' });
+      await line.getByRole('button').first().click({ timeout: patient(60_000) });
+      const spoken = page.getByRole('group', { name: 'What is said' });
+      await spoken.waitFor();
+      assert.equal((await spoken.getByRole('region').textContent()).replace(/\s+/g, ' ').trim(), 'It costs $5. Then we all went home.');
+      await spoken.getByRole('button', { name: 'went', exact: true }).click();
+      await until('the word to be marked', async () => (await spoken.locator('button.now').count()) === 1);
+      assert.ok((await page.locator('audio').evaluate((m) => m.currentTime)) > 1);
+      const [file] = await Promise.all([page.waitForEvent('download'), spoken.getByRole('button', { name: 'Captions, SRT' }).click()]);
+      assert.match(readFileSync(await file.path(), 'utf8'), /^1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\nIt costs \$5\.\n\n2\n/);
+      await look(page, 'outputs-line');
     });
   } catch (error) {
     await page.screenshot({ path: join(process.env.TMPDIR ?? '/tmp', 'studio-voice-failed.png') }).catch(() => undefined);

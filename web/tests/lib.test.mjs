@@ -21,10 +21,10 @@ async function load(name) {
   return import(pathToFileURL(out));
 }
 
-let format, route, schema, curves, keymap, edit, polygons, jobs, ranges, voice;
+let format, route, schema, curves, keymap, edit, polygons, jobs, ranges, voice, tools, wav, captions;
 before(async () => {
   globalThis.location = { hash: '', pathname: '/', search: '' };
-  [format, route, schema, curves, keymap, edit, polygons, jobs, ranges, voice] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap', 'edit', 'polygons', 'jobs', 'ranges', 'voice'].map(load));
+  [format, route, schema, curves, keymap, edit, polygons, jobs, ranges, voice, tools, wav, captions] = await Promise.all(['format', 'route', 'schema', 'curves', 'keymap', 'edit', 'polygons', 'jobs', 'ranges', 'voice', 'tools', 'wav', 'captions'].map(load));
 });
 
 test('time codes: what is shown is understood again, for every frame and rate', () => {
@@ -289,4 +289,78 @@ test('voices: how much is missing, and whether others can be left out', () => {
   assert.ok(voice.othersVoice(refused) && !voice.othersVoice({ ...refused, options: { leave_out: true } }));
   assert.ok(!voice.othersVoice({ ...refused, error: { what: 'no sound' } }));
   assert.equal(voice.voiceJob([{ id: 1, task: 'voice-enroll', arguments: { subject: 'a' } }, { id: 3, task: 'voice-enroll', arguments: { subject: 'a' } }, { id: 4, task: 'voice-enroll', arguments: { subject: 'b' } }], 'a', 'voice-enroll').id, 3);
+});
+
+test('wav: a file any program reads, loud samples are held', async () => {
+  const bytes = new DataView(await wav.wav([new Float32Array([0, 0.5]), new Float32Array([2, -2])], 48000).arrayBuffer());
+  const text = (at) => String.fromCharCode(...new Uint8Array(bytes.buffer, at, 4));
+  assert.deepEqual([text(0), text(8), text(36)], ['RIFF', 'WAVE', 'data']);
+  assert.equal(bytes.byteLength, 44 + 8);
+  assert.equal(bytes.getUint32(4, true), bytes.byteLength - 8);
+  assert.equal(bytes.getUint32(24, true), 48000);
+  assert.equal(bytes.getUint32(28, true), 96000);
+  assert.equal(bytes.getUint32(40, true), 8);
+  assert.deepEqual([0, 1, 2, 3].map((i) => bytes.getInt16(44 + 2 * i, true)), [0, 16384, 32767, -32768]);
+});
+test('wav: levels in words and on the meter', () => {
+  assert.equal(wav.levelWord(0.0001).word, 'silence');
+  assert.equal(wav.levelWord(0.01).kind, 'warn');
+  assert.equal(wav.levelWord(0.3).kind, 'ok');
+  assert.equal(wav.levelWord(0.99).kind, 'bad');
+  assert.equal(wav.meterShare(1), 1);
+  assert.equal(wav.meterShare(0), 0);
+  assert.ok(Math.abs(wav.meterShare(0.001)) < 1e-9);
+});
+test('tools: tasks with a room are not among them; what is needed comes first and is missed', () => {
+  const info = (properties, required = []) => ({ schema: {}, arguments: { properties, required } });
+  const tasks = { swap: info({}), verify: info({ file: { type: 'string', kind: 'file' } }, ['file']), demo: info({}), consent: { schema: {} } };
+  assert.deepEqual(tools.toolsOf(tasks), ['demo', 'verify']);
+  assert.deepEqual(tools.argumentsOf({ required: ['z'], properties: { a: {}, z: {}, b: {} } }).map((f) => f.name), ['z', 'a', 'b']);
+  assert.deepEqual(tools.missing(['a', 'b', 'c'], { a: 1 }, { b: [1], c: [] }), ['c']);
+});
+test('tools: results in words, a comparison with its scale', () => {
+  assert.deepEqual(tools.plainFacts({ crops: 12, ok: true, deep: { a: 1 }, names: ['x', 'y'], empty: '', dry: false }), [['Crops', '12'], ['Names', 'x, y'], ['Dry', 'no']]);
+  const c = tools.comparison({ cosine: 0.7, verdict: 'uncertain', different_speakers_this_alike: 0.0001, one_speaker_this_unlike: 0.02, files: [{ path: 'a.wav', speech_s: 3, notes: ['noisy'] }] });
+  assert.equal(c.verdict, 'uncertain');
+  assert.ok(c.at > 0.49 && c.at < 0.51);
+  assert.match(c.lines[0], /^under 0\.1 % of pairs of two speakers/);
+  assert.match(c.lines[1], /^2 % of pairs of one speaker/);
+  assert.deepEqual(c.notes, ['a.wav: 3 s of speech', 'a.wav: noisy']);
+  assert.ok(tools.comparison({ cosine: -1, files: [] }).at === 0);
+});
+test('jobs: what was sent for one cannot be copied, what lies in the project can', () => {
+  const task = { schema: { properties: { watermark: {} } }, arguments: { properties: { file: { kind: 'file' } } } };
+  const job = (file) => ({ task: 'verify', state: 'done', arguments: { file }, options: {} });
+  assert.equal(jobs.canCopy(job('work/files/a/x.wav'), task), false);
+  assert.equal(jobs.canCopy(job('outputs/0123'), task), true);
+});
+
+const said = (text, at, source) => ({ text, begin_s: at, end_s: at + 0.4, source });
+test('captions: words as they were written, two said for one written are one', () => {
+  const text = 'Ça costs $5. Then “home”.';
+  const at = (part) => { const from = Buffer.byteLength(text.slice(0, text.indexOf(part))); return [from, from + Buffer.byteLength(part)]; };
+  const timings = { duration_s: 4, timing: 'exact', sentences: [
+    { text: '', begin_s: 0, end_s: 2, words: [said('sa', 0.1, at('Ça')), said('costs', 0.5, at('costs')), said('five', 1, at('$5')), said('dollars', 1.4, at('$5'))] },
+    { text: '', begin_s: 2, end_s: 4, words: [said('then', 2.1, at('Then')), said('home', 2.6, at('home'))] },
+  ] };
+  const sentences = captions.spokenSentences(timings, text);
+  assert.equal(sentences.flat().map((w) => w.text + w.after).join(''), text);
+  assert.equal(sentences[0][2].text, '$5');
+  assert.equal(sentences[0][2].end_s, 1.4 + 0.4);
+  // Without the text, or with SSML, what was said.
+  for (const other of ['', `<speak>${text}</speak>`]) assert.equal(captions.spokenSentences(timings, other)[0].map((w) => w.text).join(' '), 'sa costs five dollars');
+  assert.equal(captions.spokenSentences(timings, 'short')[1][0].text, 'then');
+});
+test('captions: VTT and SRT, long sentences in parts, nothing of the text breaks the file', () => {
+  const words = Array.from({ length: 40 }, (_, i) => ({ text: `word${i}`, after: i === 39 ? '.' : ' ', begin_s: i, end_s: i + 0.5 }));
+  const cues = captions.cuesOf([words, [{ text: 'a <b> --> c\n\n&', after: '', begin_s: 3661.0005, end_s: 3662 }]]);
+  assert.ok(cues.length > 3 && cues.every((c) => c.text.length <= 84));
+  assert.equal(cues.map((c) => c.text).slice(0, -1).join(' '), words.map((w) => w.text).join(' ') + '.');
+  for (let i = 1; i < cues.length; i++) assert.ok(cues[i].begin_s >= cues[i - 1].end_s);
+  const lines = captions.vtt(cues).split('\n');
+  assert.equal(lines[0], 'WEBVTT');
+  assert.equal(lines.filter((l) => l.includes('-->')).length, cues.length);
+  assert.match(captions.vtt(cues), /01:01:01\.00[01] --> 01:01:02\.000\na &lt;b> → c &amp;\n$/);
+  assert.match(captions.srt(cues), /^1\n00:00:00,000 --> /);
+  assert.equal(captions.srt(cues).split('\n\n').length, cues.length);
 });

@@ -230,6 +230,30 @@ TEST_F(QueueTest, ALightJobRunsBesideAHeavyOne) {
   wait_state(heavy, "done");
 }
 
+TEST_F(QueueTest, WhileItIsHeldOnlyLightJobsBegin) {
+  queue_ = make_queue();
+  queue_->open("p", project_);
+  const auto heavy = add("heavy", {{"steps", 1}});
+  wait_state(heavy, "running");
+  try {
+    queue_->hold();
+    FAIL() << "held while a job computes";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kIo);
+    EXPECT_NE(std::string(e.what()).find("heavy"), std::string::npos) << e.what();
+  }
+  allowed_ = 1;
+  wait_state(heavy, "done");
+  for (int i = 0; i < 20000 && !queue_->running().is_null(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  queue_->hold();
+  const auto next = add("next"), light = add("light", {{"light", true}});
+  wait_state(light, "done");
+  EXPECT_EQ(job(next)["state"], "queued");
+  queue_->release();
+  wait_state(next, "done");
+}
+
 TEST_F(QueueTest, WhatCannotBeIsNotQueued) {
   queue_ = make_queue();
   queue_->open("p", project_);

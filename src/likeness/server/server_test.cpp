@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that decides about a request without a socket.
+#include <atomic>
 #include <fstream>
+#include <mutex>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "likeness/base/atomic_file.h"
+#include "likeness/server/app.h"
 #include "likeness/server/certificate.h"
 #include "likeness/server/events.h"
+#include "likeness/server/live.h"
 #include "likeness/server/password.h"
 #include "likeness/server/pool.h"
 #include "likeness/server/ranges.h"
@@ -521,6 +526,77 @@ TEST(WebFiles, RoomsGetThePageAndFilesTheirTags) {
   if (zipped.body->size() != page.body->size()) {
     EXPECT_EQ(zipped.body->substr(0, 2), "\x1f\x8b");
   }
+}
+
+TEST(Uploads, OfAJobAreFoundWhereverTheyAreNamed) {
+  const nlohmann::json arguments = {
+      {"file", "work/files/a1/x.wav"},
+      {"many", {"work/recordings/b2/y.wav", "work/recordings/b2/z.txt"}},
+      {"deep", {{"take", "work/takes/c3/t.wav"}}},
+      {"other", "outputs/work/files/d/x.wav"},
+      {"up", "work/files/../../etc/passwd"},
+      {"flat", "work/files/alone.wav"},
+      {"unknown", "work/locks/e/x"},
+      {"number", 7}};
+  const std::vector<std::filesystem::path> wanted = {"work/files/a1", "work/recordings/b2",
+                                                     "work/takes/c3"};
+  EXPECT_EQ(uploads_of(arguments), wanted);
+  EXPECT_TRUE(uploads_of(nullptr).empty());
+}
+
+TEST(LiveVoice, OneAtATimeAndNeverBesideAJobThatComputes) {
+  jobs::Queue queue({}, {});
+  std::atomic<bool> heard{false};
+  Live live(queue, [&](const LiveRequest& r) {
+    r.tell({{"type", "ready"}});
+    char byte = 0;
+    heard = ::read(r.in, &byte, 1) == 0;  // until its sound ends
+    return nlohmann::json{{"rehearsal", r.rehearsal}};
+  });
+  std::mutex mutex;
+  std::vector<std::string> said;
+  std::atomic<int> ended{0};
+  int open_end = -1;
+  const auto begin = [&](const std::string& voice) {
+    int in[2], out[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, in), 0);
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
+    LiveRequest request{.voice = voice, .rehearsal = true, .in = in[1], .out = out[1]};
+    request.tell = [&](nlohmann::json m) {
+      std::lock_guard lock(mutex);
+      said.push_back(m["type"]);
+    };
+    const auto closed = [&] {
+      ::close(in[0]);
+      ::close(out[0]);
+    };
+    try {
+      live.begin("p", std::move(request), [&] { ++ended; });
+    } catch (...) {
+      closed();
+      throw;
+    }
+    ::close(out[0]);  // the other end of the sound stays open: only stop() ends it
+    if (open_end >= 0) ::close(open_end);
+    open_end = in[0];
+  };
+  EXPECT_TRUE(live.now().is_null());
+  begin("ada");
+  EXPECT_EQ(live.now()["voice"], "ada");
+  EXPECT_THROW(begin("ben"), Error);
+  EXPECT_EQ(live.now()["voice"], "ada");
+  live.stop("another project");
+  EXPECT_FALSE(live.now().is_null());
+  live.stop("p");
+  live.finish();
+  EXPECT_TRUE(heard);
+  EXPECT_TRUE(live.now().is_null());
+  EXPECT_EQ(ended, 1);
+  EXPECT_EQ(said, (std::vector<std::string>{"ready", "done"}));
+  begin("ben");  // the next may follow
+  live.finish();
+  EXPECT_EQ(ended, 2);
+  ::close(open_end);
 }
 
 TEST(Names, OfUploadsAreSafe) {

@@ -65,7 +65,7 @@ class Live {
     this.muted = false;
     this.stats = this.machine = this.report = this.problem = null;
     try {
-      await this.sound.start({ rate_hz: kRate_hz, block: kPiece, wait_s: 0.08, most_s: 0.4, microphone: wanted.microphone, loudspeaker: wanted.loudspeaker });
+      await this.sound.start({ rate_hz: kRate_hz, block: kPiece, wait_s: 0.08, most_s: 0.25, microphone: wanted.microphone, loudspeaker: wanted.loudspeaker });
     } catch (error) {
       this.problem = explain(error);
       this.phase = 'off';
