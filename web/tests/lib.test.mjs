@@ -313,8 +313,8 @@ test('wav: levels in words and on the meter', () => {
 });
 test('tools: tasks with a room are not among them; what is needed comes first and is missed', () => {
   const info = (properties, required = []) => ({ schema: {}, arguments: { properties, required } });
-  const tasks = { swap: info({}), verify: info({ file: { type: 'string', kind: 'file' } }, ['file']), demo: info({}), consent: { schema: {} } };
-  assert.deepEqual(tools.toolsOf(tasks), ['demo', 'verify']);
+  const tasks = { swap: info({}), verify: info({ file: { type: 'string', kind: 'file' } }, ['file']), demo: info({}), 'faceset-sort': info({}), consent: { schema: {} } };
+  assert.deepEqual(tools.toolsOf(tasks), ['verify', 'demo', 'faceset-sort']);
   assert.deepEqual(tools.argumentsOf({ required: ['z'], properties: { a: {}, z: {}, b: {} } }).map((f) => f.name), ['z', 'a', 'b']);
   assert.deepEqual(tools.missing(['a', 'b', 'c'], { a: 1 }, { b: [1], c: [] }), ['c']);
 });

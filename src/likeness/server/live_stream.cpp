@@ -77,6 +77,7 @@ class LiveStream : public std::enable_shared_from_this<LiveStream<Next>> {
   void start(http::request<http::empty_body> upgrade) {
     auto timeout = websocket::stream_base::timeout::suggested(beast::role_type::server);
     timeout.idle_timeout = std::chrono::seconds(20);
+    timeout.handshake_timeout = std::chrono::seconds(3);  // also of parting
     timeout.keep_alive_pings = true;
     socket_.set_option(timeout);
     socket_.read_message_max(kMostIncoming);

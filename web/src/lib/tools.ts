@@ -6,7 +6,12 @@ import type { JsonSchema, TaskInfo, Values } from './types';
 /** Tasks that need pictures, strips or drawings to be asked for: their rooms do that. */
 const kRooms: Record<string, string> = { analyse: 'media', extract: 'media', train: 'train', swap: 'swap', speak: 'voice', 'voice-convert': 'voice', 'voice-enroll': 'voice', 'voice-train': 'voice', 'consent-record': 'consent' };
 
-export const toolsOf = (tasks: Record<string, TaskInfo>): string[] => Object.keys(tasks).filter((name) => tasks[name]?.arguments && !kRooms[name]).sort();
+/** What is asked for most, then by name. */
+const kFirst = ['demo', 'evaluate', 'verify'];
+export const toolsOf = (tasks: Record<string, TaskInfo>): string[] =>
+  Object.keys(tasks)
+    .filter((name) => tasks[name]?.arguments && !kRooms[name])
+    .sort((a, b) => kFirst.indexOf(b) - kFirst.indexOf(a) || (a < b ? -1 : 1));
 
 /** What is needed first, then as it is called. */
 export function argumentsOf(schema: JsonSchema | undefined): { name: string; schema: JsonSchema }[] {
