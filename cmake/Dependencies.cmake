@@ -46,8 +46,17 @@ if(LIKENESS_TORCH)
   find_package(Torch REQUIRED)                         # 1.13 or newer, BSD-3
 endif()
 
+# What every target is compiled with, and nothing else but definitions: precompiled headers need that. CMake's own
+# choice is -fPIE for programs and -fPIC for libraries; libtorch's ABI flag and OpenMP would come in with libtorch.
 add_library(likeness_flags INTERFACE)
 target_link_libraries(likeness_flags INTERFACE Threads::Threads)
+target_compile_options(likeness_flags INTERFACE -fPIC)
+if(LIKENESS_TORCH)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)  # libtorch's own threads; GCC runtime
+  target_link_libraries(likeness_flags INTERFACE OpenMP::OpenMP_CXX)
+  separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
+  target_compile_options(likeness_flags INTERFACE ${torch_flags})
+endif()
 if(LIKENESS_ARCH AND NOT LIKENESS_SANITIZE)
   target_compile_options(likeness_flags INTERFACE -march=${LIKENESS_ARCH})
 endif()

@@ -1,28 +1,59 @@
-# likeness_module(NAME [TORCH] [DEPS module...] [LIBS target...] [PRIVATE_LIBS target...])
+# likeness_module(NAME [TORCH] [COLD] [DEPS module...] [LIBS target...] [PRIVATE_LIBS target...])
 # One static library from every *.cpp of the folder and one test binary from every *_test.cpp.
 # TORCH: the whole module needs libtorch and is left out when LIKENESS_TORCH is OFF.
 # In a module without TORCH, files named *_model.cpp (and their *_model_test.cpp) may use libtorch;
 # they are left out when LIKENESS_TORCH is OFF.
-# With LIKENESS_FUZZ the modules share one precompiled header with what most of them include, so that the
-# sanitized build costs CI a third less; the release build finds an #include that is missing.
-# Modules with TORCH share one precompiled <torch/torch.h>, that of the first of them: it costs half a minute.
+# COLD: nothing in it computes for long, so it is compiled quickly instead of well.
+# A fifth of a cold build goes into reading the same headers again, so there are two precompiled ones: what most files
+# include, and <torch/torch.h>, which costs half a minute, made by the first module with TORCH. Every
+# target has the same flags (likeness_flags), or GCC would not take them. scripts/tidy and the preset `dev` build without
+# and find an #include that is missing.
+option(LIKENESS_PRECOMPILED "Share precompiled headers" ON)
 function(likeness_shared_header target)
-  if(NOT LIKENESS_FUZZ)
+  if(NOT LIKENESS_PRECOMPILED)
     return()
   endif()
-  target_compile_options(${target} PRIVATE -fPIC "SHELL:-Xclang -fno-pch-timestamp")
-  get_property(owner GLOBAL PROPERTY LIKENESS_SHARED_HEADER)
-  if(owner)
-    target_precompile_headers(${target} REUSE_FROM ${owner})
+  if(LIKENESS_FUZZ)
+    target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  endif()
+  if(ARGN STREQUAL TORCH)
+    set(property LIKENESS_TORCH_HEADER)
+    set(headers <torch/torch.h>)
   else()
-    set_property(GLOBAL PROPERTY LIKENESS_SHARED_HEADER ${target})
-    target_precompile_headers(${target} PRIVATE <algorithm> <cmath> <cstring> <filesystem> <functional> <map>
-      <memory> <mutex> <optional> <set> <span> <sstream> <string> <thread> <vector> <nlohmann/json.hpp>)
+    set(property LIKENESS_SHARED_HEADER)
+    set(headers <algorithm> <array> <cmath> <cstring> <filesystem> <functional> <map> <memory> <mutex> <optional> <set>
+      <span> <sstream> <string> <thread> <vector> <nlohmann/json.hpp>)
+  endif()
+  get_property(owner GLOBAL PROPERTY ${property})
+  if(NOT owner)
+    set(owner ${target})
+    if(NOT ARGN STREQUAL TORCH)  # a target of its own, without the definitions of any library
+      set(owner likeness_header)
+      file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/header.cpp CONTENT "")
+      add_library(likeness_header OBJECT ${CMAKE_BINARY_DIR}/header.cpp)
+      target_link_libraries(likeness_header PRIVATE likeness_flags likeness_warnings nlohmann_json::nlohmann_json)
+    endif()
+    target_precompile_headers(${owner} PRIVATE ${headers})
+    set_property(GLOBAL PROPERTY ${property} ${owner})
+  endif()
+  if(NOT owner STREQUAL target)
+    target_precompile_headers(${target} REUSE_FROM ${owner})
   endif()
 endfunction()
 
+# Single files of a module without TORCH take the header of `nets`; CMake knows headers of whole targets only.
+function(likeness_torch_files)
+  if(NOT LIKENESS_PRECOMPILED OR NOT LIKENESS_TORCH OR NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    return()
+  endif()
+  list(FILTER ARGN INCLUDE REGEX "_model(_test)?\\.cpp$")
+  set(header ${CMAKE_BINARY_DIR}/src/likeness/nets/CMakeFiles/likeness_nets.dir/cmake_pch.hxx)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+    COMPILE_OPTIONS "-Winvalid-pch;-include;${header}" OBJECT_DEPENDS ${header}.gch)
+endfunction()
+
 function(likeness_module name)
-  cmake_parse_arguments(arg "TORCH" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
+  cmake_parse_arguments(arg "TORCH;COLD" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
   if(arg_TORCH AND NOT LIKENESS_TORCH)
     return()
   endif()
@@ -53,15 +84,13 @@ function(likeness_module name)
   if(sources)
     target_link_libraries(${target} PRIVATE ${arg_PRIVATE_LIBS})
     if(arg_TORCH)
-      get_property(owner GLOBAL PROPERTY LIKENESS_TORCH_HEADER)
-      if(owner)
-        target_precompile_headers(${target} REUSE_FROM ${owner})
-      else()
-        set_property(GLOBAL PROPERTY LIKENESS_TORCH_HEADER ${target})
-        target_precompile_headers(${target} PRIVATE <torch/torch.h>)
-      endif()
+      likeness_shared_header(${target} TORCH)
     else()
+      likeness_torch_files(${sources})
       likeness_shared_header(${target})
+    endif()
+    if(arg_COLD AND CMAKE_BUILD_TYPE STREQUAL Release)
+      target_compile_options(${target} PRIVATE -O1)
     endif()
   endif()
   if(tests)
@@ -71,11 +100,9 @@ function(likeness_module name)
     target_compile_definitions(${target}_test PRIVATE
       LIKENESS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LIKENESS_SHARED_DIR="${CMAKE_SOURCE_DIR}/../shared")
     if(arg_TORCH AND sources)
-      get_property(owner GLOBAL PROPERTY LIKENESS_TORCH_HEADER)
-      target_precompile_headers(${target}_test REUSE_FROM ${owner})
-      # CMake gives executables -fPIE and libraries -fPIC; GCC takes a precompiled header only with the same.
-      target_compile_options(${target}_test PRIVATE -fPIC)
+      likeness_shared_header(${target}_test TORCH)
     else()
+      likeness_torch_files(${tests})
       likeness_shared_header(${target}_test)
     endif()
     add_test(NAME ${name} COMMAND ${target}_test)

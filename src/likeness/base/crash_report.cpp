@@ -22,14 +22,6 @@
 #include "likeness/base/error.h"
 #include "likeness/base/file_facts.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define LIKENESS_OTHER_HANDLERS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LIKENESS_OTHER_HANDLERS 1
-#endif
-#endif
-
 namespace likeness {
 namespace fs = std::filesystem;
 namespace {

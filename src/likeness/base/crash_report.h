@@ -7,12 +7,21 @@
 #include <string>
 #include <vector>
 
+/// AddressSanitizer has handlers of its own.
+#if defined(__SANITIZE_ADDRESS__)
+#define LIKENESS_OTHER_HANDLERS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LIKENESS_OTHER_HANDLERS 1
+#endif
+#endif
+
 namespace likeness {
 
 /// From now on a fatal signal and std::terminate leave FOLDER/crash-TIME-PID.txt (mode 0600) and
 /// say on stderr where it is; then the process ends as it would have. `about` is written as it is.
 /// Everything is prepared here, since a handler may not ask for memory. The newest 20 reports are
-/// kept. Does nothing under AddressSanitizer, which has its own.
+/// kept. Does nothing under AddressSanitizer (LIKENESS_OTHER_HANDLERS).
 void install_crash_report(const std::filesystem::path& folder, const std::string& about);
 
 /// A command as it may be shown: words with spaces or of more than 200 bytes (texts, phrases) and

@@ -12,14 +12,6 @@
 #include "likeness/base/atomic_file.h"
 #include "likeness/base/error.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define LIKENESS_OTHER_HANDLERS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LIKENESS_OTHER_HANDLERS 1
-#endif
-#endif
-
 namespace likeness {
 namespace {
 namespace fs = std::filesystem;

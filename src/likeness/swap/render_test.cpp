@@ -252,6 +252,14 @@ TEST_P(Render, WhatAPolygonExcludesKeepsTheInputToTheBit) {
   }
 }
 
+/// The mask that a swap with these polygons uses.
+ImageF used_mask(const Renderer& renderer, media::Frame frame, const face::Face& f,
+                 const std::vector<Polygon>& polygons) {
+  ImageF mask;
+  renderer.render(frame, {{f, {}}}, polygons, &mask);
+  return mask;
+}
+
 TEST_P(Render, APolygonFollowsTheFaceOrTheFrame) {
   const Shot& shot = World::get().performer[5];
   SwapOptions options;
@@ -268,10 +276,7 @@ TEST_P(Render, APolygonFollowsTheFaceOrTheFrame) {
   face::Face there = shot.face;
   for (auto& p : there.points) p.x += kBy;
   const auto mask_of = [&](const Image8& image, const face::Face& f, Polygon polygon) {
-    media::Frame frame = media::Frame::from_rgb8(image, 0, {25, 1});
-    ImageF used;
-    renderer.render(frame, {{f, {}}}, {std::move(polygon)}, &used);
-    return used;
+    return used_mask(renderer, media::Frame::from_rgb8(image, 0, {25, 1}), f, {std::move(polygon)});
   };
   const Polygon on_face = box_on_face(0.35f, 0.35f, 0.65f, 0.65f);
   Polygon on_frame = on_face;
@@ -304,10 +309,7 @@ TEST_P(Render, AStrokeIsRoundOnTheFaceAndIsErasedToTheBit) {
   options.blur_pct = 0;
   Renderer renderer(model(), options);
   const auto used = [&](const std::vector<Polygon>& polygons) {
-    media::Frame frame = shot.frame;
-    ImageF mask;
-    renderer.render(frame, {{shot.face, {}}}, polygons, &mask);
-    return mask;
+    return used_mask(renderer, shot.frame, shot.face, polygons);
   };
   const Affine2 face_from_frame =
       face::crop_from_image(shot.face.points, face::CropType::kWhole, 1);
@@ -376,10 +378,7 @@ TEST_P(Render, AnIncludeReachesWhatWasMadeAndNoFarther) {
   options.blur_pct = 0;
   Renderer renderer(model(), options);
   const auto used = [&](const std::vector<Polygon>& polygons) {
-    media::Frame frame = shot.frame;
-    ImageF mask;
-    renderer.render(frame, {{shot.face, {}}}, polygons, &mask);
-    return mask;
+    return used_mask(renderer, shot.frame, shot.face, polygons);
   };
   const auto sum = [](const ImageF& image) {
     double total = 0;
