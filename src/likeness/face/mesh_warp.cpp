@@ -51,8 +51,10 @@ ImageF soft_polygons(int size, const std::vector<std::vector<Point2>>& outlines,
     int count = static_cast<int>(polygon.size());
     cv::fillPoly(mask, &points, &count, 1, 255, cv::LINE_AA, 4);
   }
-  int d = std::max(1, cvRound(grow_px)) * 2 + 1;
-  cv::dilate(mask, mask, cv::getStructuringElement(cv::MORPH_ELLIPSE, {d, d}));
+  if (grow_px > 0) {
+    int d = std::max(1, cvRound(grow_px)) * 2 + 1;
+    cv::dilate(mask, mask, cv::getStructuringElement(cv::MORPH_ELLIPSE, {d, d}));
+  }
   cv::Mat soft;
   mask.convertTo(soft, CV_32F, 1 / 255.0);
   cv::GaussianBlur(soft, soft, {}, sigma_px);
@@ -280,6 +282,11 @@ MeshLayout make_layout(const std::array<Point2, kMeshPoints>& shape, int size_px
                      outline(part_outline(Part::kLips)), outline(part_outline(Part::kLeftBrow)),
                      outline(part_outline(Part::kRightBrow))},
                     size_px * 0.02f, size_px * 0.012f);
+  layout.eyes_lips =
+      soft_polygons(size_px,
+                    {outline(part_outline(Part::kLeftEye)), outline(part_outline(Part::kRightEye)),
+                     outline(part_outline(Part::kLips))},
+                    0, size_px * 0.006f);
   return layout;
 }
 

@@ -233,11 +233,11 @@ struct Renderer::Impl {
           0.5f + seen.visible.data[p / 3] * (seen.texture.data[p] - mean.data[p]), 0.0f, 1.0f);
     nets::FaceOutput out = run(deviation, &base);
     ImageF rgb = to_image(out.rgb);
-    std::array<float, 3> tone =
-        options.color == "tone" ? appearance.tone() : std::array<float, 3>{1, 1, 1};
     float relight = static_cast<float>(options.relight);
     for (size_t p = 0; p < rgb.data.size(); ++p)
-      rgb.data[p] *= (1 + relight * (seen.shading.data[p] - 1)) * tone[p % 3];
+      rgb.data[p] *= 1 + relight * (seen.shading.data[p] - 1);
+    if (options.color == "tone")
+      for (size_t p = 0; p < rgb.data.size(); ++p) rgb.data[p] *= appearance.tone_map().data[p];
     ImageF mask = compose::multiply(appearance.layout().inner, appearance.skin()),
            firm = compose::multiply(appearance.layout().silhouette, appearance.skin());
     if (options.occlusion > 0) {

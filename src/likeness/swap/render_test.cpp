@@ -430,6 +430,40 @@ TEST_F(AppearanceTest, TheSamePersonOnBothSidesKeepsTheShapeAndTone) {
   }
 }
 
+TEST_F(AppearanceTest, DarkerSkinIsMadeLighterButNotEyesAndLips) {
+  const auto& ben = World::get().identity;
+  std::vector<Shot> darker = ben;
+  constexpr float kDarker = 0.7f;
+  for (Shot& shot : darker) {
+    Image8 image = shot.frame.rgb8();
+    ImageF keep(image.width, image.height, 1);
+    for (face::Part part : {face::Part::kLeftEye, face::Part::kRightEye, face::Part::kLips}) {
+      std::vector<Point2> outline;
+      for (int i : face::part_outline(part))
+        outline.push_back({shot.face.points[i].x, shot.face.points[i].y});
+      const ImageF inside = compose::polygon_mask(image.width, image.height, outline);
+      for (size_t p = 0; p < keep.data.size(); ++p)
+        keep.data[p] = std::max(keep.data[p], inside.data[p]);
+    }
+    for (size_t p = 0; p < image.data.size(); ++p)
+      image.data[p] = static_cast<uint8_t>(static_cast<float>(image.data[p]) *
+                                           (kDarker + (1 - kDarker) * keep.data[p / 3]));
+    shot.frame = media::Frame::from_rgb8(image, shot.frame.index, {25, 1});
+  }
+  train::Appearance a = learn(darker, ben);
+  const ImageF& where = a.layout().eyes_lips;
+  double skin = 0, other = 0, skins = 0, others = 0;
+  for (size_t p = 0; p < where.data.size(); ++p)
+    for (size_t k = 0; k < 3; ++k) {
+      if (where.data[p] == 0) skin += a.tone_map().data[3 * p + k], ++skins;
+      if (where.data[p] > 0.99f) other += a.tone_map().data[3 * p + k], ++others;
+    }
+  ASSERT_GT(others, 0);
+  EXPECT_NEAR(skin / skins, 1 / kDarker, 0.05);
+  EXPECT_LT(other / others, 1.12);
+  EXPECT_GE(other / others, 1);
+}
+
 TEST_F(AppearanceTest, RegistrationBringsFacesNearerToTheModel) {
   const auto& ben = World::get().identity;
   train::Appearance a = learn(ben, World::get().performer);

@@ -164,6 +164,34 @@ int Appearance::descriptor_size() { return static_cast<int>(expression_points().
 
 void Appearance::build_layout() { layout_ = face::make_layout(layout_shape_, size_px_); }
 
+void Appearance::build_tone_map() {
+  constexpr double kWhites = 0.8;  // the brightest fifth between the lids: no iris, no lashes
+  const ImageF& where = layout_.eyes_lips;
+  std::vector<size_t> eyes;
+  for (size_t p = 0; p < where.data.size(); ++p)
+    if (where.data[p] > 0.9f && static_cast<float>(p / where.width) < layout_.position_px[5].y)
+      eyes.push_back(p);  // above the middle of the nose
+  std::array<float, 3> whites[2]{};
+  for (int side = 0; side < 2; ++side) {
+    const float* mean = person_[side].mean.data.data();
+    std::vector<float> luma;
+    for (size_t p : eyes)
+      luma.push_back(0.299f * mean[3 * p] + 0.587f * mean[3 * p + 1] + 0.114f * mean[3 * p + 2]);
+    const float limit = luma.empty() ? 0 : percentile_of(luma, kWhites);
+    for (size_t i = 0; i < eyes.size(); ++i)
+      for (size_t k = 0; k < 3; ++k)
+        if (luma[i] >= limit) whites[side][k] += mean[3 * eyes[i] + k];
+  }
+  tone_map_ = ImageF(where.width, where.height, 3);
+  for (size_t k = 0; k < 3; ++k) {
+    const float skin = tone_[k];
+    const float other = std::clamp((whites[1][k] + 1e-3f) / (whites[0][k] + 1e-3f),
+                                   std::min(skin, 1.0f), std::max(skin, 1.0f));
+    for (size_t p = 0; p < where.data.size(); ++p)
+      tone_map_.data[3 * p + k] = skin + where.data[p] * (other - skin);
+  }
+}
+
 std::vector<float> Appearance::descriptor(const Points& points, const face::HeadPose& pose,
                                           int side) const {
   auto canonical = face::canonical_from_image(points, pose);
@@ -453,6 +481,7 @@ Appearance Appearance::learn(const std::vector<Points> points[2],
                          std::max(a.person_[0].mean.data[p * 3 + k], 0.02f));
     a.tone_[k] = std::clamp(percentile_of(ratios, 0.5), 0.2f, 5.0f);
   }
+  a.build_tone_map();
   return a;
 }
 

@@ -13,7 +13,9 @@
 //   low-passed face to low-passed mean, over visible skin. A few linear modes, driven by the mesh's
 //   expression (ridge regression on principal components of landmark offsets), say how the mean
 //   changes.
-// - tone: per channel, the median ratio of the two means.
+// - tone: per channel, the median ratio of the two means, which is that of skin. Eyes, teeth and
+//   lips have colours of their own: there it is the ratio of the whites of the eyes (which tells
+//   the light of the two films), kept between 1 and that of skin.
 // - registration: landmark nets are a pixel or two off, differently in every frame. Dense optical
 // flow between a
 //   face and the model's prediction for it moves the mesh until both agree (refine()); model and
@@ -73,7 +75,9 @@ class Appearance {
 
   const face::MeshLayout& layout() const { return layout_; }
   const PersonModel& person(int side) const { return person_[side]; }
-  std::array<float, 3> tone() const { return tone_; }  ///< performer / identity
+  std::array<float, 3> tone() const { return tone_; }  ///< performer / identity, of the skin
+  /// The same over the layout, three channels, eyes and lips apart.
+  const ImageF& tone_map() const { return tone_map_; }
   /// 1 where both faces show skin, 0 where hair or background of either reaches into the layout
   /// from its edge.
   const ImageF& skin() const { return skin_; }
@@ -110,6 +114,7 @@ class Appearance {
   std::vector<float> descriptor(const face::Points& points, const face::HeadPose& pose,
                                 int side) const;
   void build_layout();
+  void build_tone_map();
   int size_px_ = 0;
   std::array<Point2, face::kMeshPoints> layout_shape_{};
   face::MeshLayout layout_;
@@ -117,6 +122,7 @@ class Appearance {
   float identity_scale_ = 1;  ///< performer_from_identity, canonical
   Point3 identity_offset_cm_{};
   std::array<float, 3> tone_{1, 1, 1};
+  ImageF tone_map_;  ///< made of the above
   ImageF skin_;
 };
 

@@ -110,6 +110,7 @@ Appearance Appearance::parse(const std::string& bytes) {
       throw Error(ErrorCode::kDamaged, "the appearance model inside the model file is damaged",
                   "train the model again, or restore an earlier checkpoint");
   a.build_layout();
+  a.build_tone_map();
   return a;
 }
 
