@@ -29,6 +29,7 @@ constexpr const char* kUsage =
     "bench_voice pairs REFERENCE MADE [--straight]   mel-cepstral distortion, F0, voicing, timing\n"
     "bench_voice copy REFERENCE MADE   our vocoder copies REFERENCE into MADE; log-spectral "
     "distance\n"
+    "bench_voice say VOICE TEXTS MADE   a voice speaks lines NAME|TEXT\n"
     "bench_voice similar MADE TARGET OTHER...   which speaker a sentence is nearest to, two "
     "judges\n"
     "bench_voice words VOICE [SENTENCES [LISTEN_EVERY]]   skipped and repeated words\n"
@@ -65,7 +66,7 @@ int speech(size_t count) {
   }
   for (size_t i = 0; i < lines.size(); ++i)
     score(scores["natural"], texts[i].second, media::read_audio(lines[i].audio).clip);
-  for (const char* name : {"joe", "slt", "rms"}) {
+  for (const char* name : {"kathleen", "joe", "slt", "rms"}) {
     Score& s = scores[name];
     const double opened = seconds();
     const auto v = voice::open_voice(name);
@@ -88,7 +89,7 @@ int speech(size_t count) {
       "| voice | WER | ratio to natural | DNSMOS overall | times real time | first sentence | open "
       "|\n"
       "|---|---|---|---|---|---|---|\n");
-  for (const char* name : {"natural", "joe", "slt", "rms"}) {
+  for (const char* name : {"natural", "kathleen", "joe", "slt", "rms"}) {
     const Score& s = scores[name];
     const double wer = static_cast<double>(s.wrong) / static_cast<double>(s.words);
     std::printf(
@@ -158,6 +159,7 @@ int main(int argc, char** argv) {
     if (what == "pairs" && args.size() >= 3)
       return pairs(args[1], args[2], args.size() > 3 && args[3] == "--straight");
     if (what == "copy" && args.size() == 3) return copies(args[1], args[2]);
+    if (what == "say" && args.size() == 4) return say(args[1], args[2], args[3]);
     if (what == "similar" && args.size() >= 4)
       return similar(args[1], args[2], {args.begin() + 3, args.end()});
     if (what == "words" && args.size() >= 2) return words(args[1], number(2, 500), number(3, 5));

@@ -22,6 +22,10 @@ int hear(const std::filesystem::path& texts, const std::filesystem::path& natura
 int pairs(const std::filesystem::path& reference, const std::filesystem::path& made,
           bool frame_by_frame);
 int copies(const std::filesystem::path& reference, const std::filesystem::path& made);
+/// Lines NAME|TEXT spoken into made/NAME.wav, without a mark: a target that has as many minutes as
+/// are asked for.
+int say(const std::string& voice, const std::filesystem::path& texts,
+        const std::filesystem::path& made);
 int similar(const std::filesystem::path& made, const std::filesystem::path& target,
             const std::vector<std::string>& others);
 int words(const std::string& voice, size_t count, size_t listen_every);

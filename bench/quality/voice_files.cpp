@@ -17,6 +17,7 @@
 #include "likeness/voice/features.h"
 #include "likeness/voice/pretrain.h"
 #include "likeness/voice/vocoder.h"
+#include "likeness/voice/voice.h"
 
 namespace likeness::bench {
 namespace fs = std::filesystem;
@@ -166,6 +167,24 @@ int copies(const fs::path& reference, const fs::path& made) {
   std::printf("%zu copies: log-spectral distance %.2f dB, worst %.2f dB\n", lsd.size(), mean(lsd),
               *std::max_element(lsd.begin(), lsd.end()));
   print({{"copies", lsd.size()}, {"log_spectral_distance_db", mean(lsd)}});
+  return 0;
+}
+
+int say(const std::string& name, const fs::path& texts, const fs::path& made) {
+  const auto v = voice::open_voice(name);
+  fs::create_directories(made);
+  size_t count = 0;
+  double sound_s = 0;
+  std::istringstream in(read_file(texts));
+  for (std::string line; std::getline(in, line);) {
+    const size_t bar = line.find('|');
+    if (bar == std::string::npos) continue;
+    const AudioClip clip = v->speak(one_sentence(line.substr(bar + 1))).clip;
+    media::write_wav(made / (line.substr(0, bar) + ".wav"), clip);
+    sound_s += clip.duration_s(), ++count;
+  }
+  std::printf("%zu sentences, %.0f s\n", count, sound_s);
+  print({{"sentences", count}, {"sound_s", sound_s}});
   return 0;
 }
 
