@@ -30,9 +30,9 @@ struct MeshLayout {
   /// The face up to its silhouette: below the eyes 1 to just inside the oval and 0 from there, with
   /// a step's edge; above them the same as coverage, for a forehead goes on as hair.
   ImageF silhouette;
-  ImageF inner;      ///< the same with an edge that falls off inside the silhouette
-  ImageF priority;   ///< 1 at eyes, brows and mouth, soft edges, 0 elsewhere
-  ImageF eyes_lips;  ///< 1 between the lids, on the lips and between them, soft edges, 0 elsewhere
+  ImageF inner;     ///< the same with an edge that falls off inside the silhouette
+  ImageF priority;  ///< 1 at eyes, brows and mouth, soft edges, 0 elsewhere
+  ImageF openings;  ///< 1 between the lids and between the lips, soft edges, 0 elsewhere
 };
 /// From 468 mesh positions in any unit (x right, y down); fitted to the square with the ring
 /// inside.

@@ -166,7 +166,7 @@ void Appearance::build_layout() { layout_ = face::make_layout(layout_shape_, siz
 
 void Appearance::build_tone_map() {
   constexpr double kWhites = 0.8;  // the brightest fifth between the lids: no iris, no lashes
-  const ImageF& where = layout_.eyes_lips;
+  const ImageF& where = layout_.openings;
   std::vector<size_t> eyes;
   for (size_t p = 0; p < where.data.size(); ++p)
     if (where.data[p] > 0.9f && static_cast<float>(p / where.width) < layout_.position_px[5].y)
