@@ -800,6 +800,7 @@ try {
         console.log('    (a file is given instead: there is no FFmpeg to feed the camera)');
         await page.locator('input[type=file][accept="video/*"]').setInputFiles(statement);
         made = await send(page);
+        await page.getByRole('textbox', { name: /does not understand this person/ }).fill('the file is a film').catch(() => {});
         continue;
       }
       const other = await startBrowser(devices);
@@ -809,6 +810,11 @@ try {
       await camera.goto(consent);
       await record(camera);
       made = await send(camera);
+      if (made.error?.what.includes('evidence-other-words')) {
+        // The film's words are not the phrase: the recogniser's word is final, unless the reviewer says why not.
+        await camera.getByRole('textbox', { name: /does not understand this person/ }).fill('a fake camera plays a film');
+        made = await send(camera);
+      }
       if (made.state === 'done') await camera.getByRole('list', { name: 'People' }).getByRole('button').filter({ hasText: 'mary' }).getByText('agreed').waitFor({ timeout: patient(30_000) });
       await other.close();
       const measured = made.error?.what.match(/at (-?\d+) ms/);
