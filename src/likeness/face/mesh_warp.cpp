@@ -282,11 +282,9 @@ MeshLayout make_layout(const std::array<Point2, kMeshPoints>& shape, int size_px
                      outline(part_outline(Part::kLips)), outline(part_outline(Part::kLeftBrow)),
                      outline(part_outline(Part::kRightBrow))},
                     size_px * 0.02f, size_px * 0.012f);
-  layout.openings =
-      soft_polygons(size_px,
-                    {outline(part_outline(Part::kLeftEye)), outline(part_outline(Part::kRightEye)),
-                     outline(part_outline(Part::kInnerMouth))},
-                    0, size_px * 0.006f);
+  layout.eyes = soft_polygons(
+      size_px, {outline(part_outline(Part::kLeftEye)), outline(part_outline(Part::kRightEye))}, 0,
+      size_px * 0.006f);
   return layout;
 }
 

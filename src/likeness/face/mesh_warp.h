@@ -32,7 +32,7 @@ struct MeshLayout {
   ImageF silhouette;
   ImageF inner;     ///< the same with an edge that falls off inside the silhouette
   ImageF priority;  ///< 1 at eyes, brows and mouth, soft edges, 0 elsewhere
-  ImageF openings;  ///< 1 between the lids and between the lips, soft edges, 0 elsewhere
+  ImageF eyes;      ///< 1 between the lids, soft edges, 0 elsewhere
 };
 /// From 468 mesh positions in any unit (x right, y down); fitted to the square with the ring
 /// inside.

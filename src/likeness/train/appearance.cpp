@@ -166,11 +166,10 @@ void Appearance::build_layout() { layout_ = face::make_layout(layout_shape_, siz
 
 void Appearance::build_tone_map() {
   constexpr double kWhites = 0.8;  // the brightest fifth between the lids: no iris, no lashes
-  const ImageF& where = layout_.openings;
+  const ImageF& where = layout_.eyes;
   std::vector<size_t> eyes;
   for (size_t p = 0; p < where.data.size(); ++p)
-    if (where.data[p] > 0.9f && static_cast<float>(p / where.width) < layout_.position_px[5].y)
-      eyes.push_back(p);  // above the middle of the nose
+    if (where.data[p] > 0.9f) eyes.push_back(p);
   std::array<float, 3> whites[2]{};
   for (int side = 0; side < 2; ++side) {
     const float* mean = person_[side].mean.data.data();

@@ -15,8 +15,8 @@
 //   changes.
 // - tone: per channel, the median ratio of the two means, which is that of skin and of the two
 // films'
-//   light. Eyes and teeth have no skin: there it is the ratio of the whites of the eyes, which is
-//   the light's alone, kept between 1 and that of skin.
+//   light. Eyes have no skin: there it is the ratio of their whites, which is the light's alone,
+//   kept between 1 and that of skin.
 // - registration: landmark nets are a pixel or two off, differently in every frame. Dense optical
 // flow between a
 //   face and the model's prediction for it moves the mesh until both agree (refine()); model and
@@ -77,7 +77,7 @@ class Appearance {
   const face::MeshLayout& layout() const { return layout_; }
   const PersonModel& person(int side) const { return person_[side]; }
   std::array<float, 3> tone() const { return tone_; }  ///< performer / identity, of the skin
-  /// The same over the layout, three channels, eyes and inner mouth apart.
+  /// The same over the layout, three channels, eyes apart.
   const ImageF& tone_map() const { return tone_map_; }
   /// 1 where both faces show skin, 0 where hair or background of either reaches into the layout
   /// from its edge.
